@@ -1,0 +1,311 @@
+"""Every setting: its name, default, grammar and meaning; the only reader of environment variables.
+
+A setting is a flag of the command (`--cache-tiles`) and a variable (`WSI_CACHE_TILES`); the flag
+beats the variable, the variable the default. Empty variables count as unset.
+"""
+
+import hashlib
+import os
+import re
+import stat
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from importlib import metadata
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Any
+
+from wsi_streamer.errors import ConfigError
+
+# The published default: a tile server is meant to be reached. `make run` binds to loopback.
+ANY_ADDRESS = str(IPv4Address(0))
+
+SIZE_UNITS = {
+    "": 1,
+    "b": 1,
+    "kb": 1000,
+    "mb": 1000**2,
+    "gb": 1000**3,
+    "tb": 1000**4,
+    "kib": 1024,
+    "mib": 1024**2,
+    "gib": 1024**3,
+    "tib": 1024**4,
+}
+
+
+def parse_size(text: str) -> int:
+    """Return the bytes that "100MB", "2GiB" or "4096" means; raises ValueError."""
+    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([a-z]*)", text.strip().lower(), re.A)
+    if not match or match[2] not in SIZE_UNITS:
+        raise ValueError("a size such as 100MB, 2GiB or a number of bytes")
+    return int(float(match[1]) * SIZE_UNITS[match[2]])
+
+
+def parse_bool(text: str) -> bool:
+    """Return what "true", "1", "yes" or "on" and their opposites mean; raises ValueError."""
+    words = {"true": True, "1": True, "yes": True, "on": True}
+    words |= {"false": False, "0": False, "no": False, "off": False}
+    try:
+        return words[text.strip().lower()]
+    except KeyError:
+        raise ValueError("true or false") from None
+
+
+def integer(low: int, high: int) -> Callable[[str], int]:
+    """Return a parser of integers from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        if re.fullmatch(r"[0-9]{1,15}", text.strip(), re.A) and low <= int(text) <= high:
+            return int(text)
+        raise ValueError(f"an integer from {low} to {high}")
+
+    return parse
+
+
+def seconds(low: float, high: float) -> Callable[[str], float]:
+    """Return a parser of durations in seconds."""
+
+    def parse(text: str) -> float:
+        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text.strip(), re.A):
+            if low <= float(text) <= high:
+                return float(text)
+        raise ValueError(f"a number of seconds from {low:g} to {high:g}")
+
+    return parse
+
+
+def choice(*words: str) -> Callable[[str], str]:
+    """Return a parser that accepts one of some words."""
+
+    def parse(text: str) -> str:
+        if text.strip().lower() in words:
+            return text.strip().lower()
+        raise ValueError(" or ".join(words))
+
+    return parse
+
+
+def parse_origins(text: str) -> tuple[str, ...]:
+    """Return the origins of a comma-separated list; "any" and "*" give ("*",)."""
+    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
+    if "any" in origins or "*" in origins:
+        return ("*",)
+    if any(not re.fullmatch(r"https?://[^/\s]+", origin) for origin in origins):
+        raise ValueError('"any", or origins such as https://example.com, separated by commas')
+    return origins
+
+
+def setting(
+    default: Any,
+    help_text: str,
+    parse: Callable[[str], Any] = str,
+    *,
+    shown: str | None = None,
+    flag: str | None = None,
+    secret: bool = False,
+) -> Any:
+    """Declare a setting; `shown` is its default as people read it, `flag` a flag of another name.
+
+    `secret` keeps the value out of `repr`.
+    """
+    what = {"help": help_text, "parse": parse, "shown": shown, "flag": flag}
+    return field(default=default, metadata=what, repr=not secret)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The configuration of one server."""
+
+    # Where slides lie.
+    source: str = setting("", "s3://bucket, s3://bucket/prefix or a folder", shown="—")
+    s3_bucket: str = setting("", "S3 bucket, instead of a source", shown="—")
+    s3_endpoint: str = setting("", "Endpoint of S3-compatible storage, as a URL", shown="AWS")
+    s3_region: str = setting("us-east-1", "AWS region")
+    s3_anonymous: bool = setting(False, "Read a public bucket without credentials", parse_bool)
+    s3_timeout: float = setting(
+        4.0, "Seconds that one storage request may take, retries included", seconds(0.1, 300)
+    )
+
+    # The web server.
+    host: str = setting(ANY_ADDRESS, "Address to listen on")
+    port: int = setting(3000, "Port to listen on", integer(0, 65535))
+    workers: int = setting(0, "Worker processes; 0: one a core", integer(0, 512), shown="0 (cores)")
+    threads: int = setting(4, "Threads of a worker", integer(1, 256))
+    verbose: bool = setting(False, "Log at debug level", parse_bool)
+    no_tracing: bool = setting(False, "Do not log requests", parse_bool)
+    cors_origins: tuple[str, ...] = setting(
+        ("*",), "Origins allowed by CORS, separated by commas", parse_origins, shown="any"
+    )
+
+    # Who may ask.
+    auth_enabled: bool = setting(False, "Ask for signed URLs", parse_bool)
+    auth_secret: str = setting("", "HMAC secret of at least 32 bytes", shown="—", secret=True)
+    auth_secret_file: str = setting(
+        "", "File of secrets, one a line: the first signs, all verify", shown="—"
+    )
+    allow_weak_secret: bool = setting(False, "Accept a secret under 32 bytes", parse_bool)
+    view_access: str = setting(
+        "public",
+        "With authentication on, who may open /view: public (anyone) or signed (signed URLs)",
+        choice("public", "signed"),
+    )
+    viewer_token_ttl: int = setting(
+        3600, "Seconds that a token of the viewer lives", integer(10, 7 * 86400)
+    )
+
+    # Caches.
+    cache_slides: int = setting(100, "Open slides of a worker", integer(1, 100_000))
+    cache_tiles: int = setting(
+        100_000_000, "Size of the tile store that all workers share", parse_size, shown="100MB"
+    )
+    cache_dir: str = setting("", "Folder of the tile store", shown="a folder of the user's cache")
+    cache_pixels: int = setting(
+        64_000_000, "Memory of a worker for decoded tiles", parse_size, shown="64MB"
+    )
+    cache_max_age: int = setting(
+        3600, "Seconds that browsers may keep tiles (Cache-Control)", integer(0, 31_536_000)
+    )
+    cache_blocks: int = setting(
+        100, "Blocks kept in memory while a slide is being opened", integer(1, 10_000)
+    )
+    block_size: int = setting(
+        262_144, "Size of a block read while a slide is being opened", parse_size, shown="256KiB"
+    )
+    revalidate_s: float = setting(
+        5.0, "Seconds before a worker asks again whether a slide was replaced", seconds(0, 86400)
+    )
+
+    # Images.
+    jpeg_quality: int = setting(80, "JPEG quality where none is asked for", integer(1, 100))
+    flat_max_pixels: int = setting(
+        100_000_000,
+        "Most pixels of a slide's smallest level: of a file without a pyramid, for one",
+        integer(1, 10**12),
+    )
+
+    # Limits.
+    list_pages: int = setting(
+        20, "Most listing calls to the storage for one GET /slides", integer(1, 1000)
+    )
+    open_max_bytes: int = setting(
+        16 * 1024 * 1024, "Most bytes read to open a slide", parse_size, shown="16MiB"
+    )
+    open_max_requests: int = setting(
+        64, "Most storage requests made to open a slide", integer(1, 10_000)
+    )
+    open_timeout: float = setting(4.0, "Seconds that opening a slide may take", seconds(0.1, 300))
+    max_tile_side: int = setting(
+        4096, "Largest width and height of a stored tile, in pixels", integer(16, 65_536)
+    )
+    max_tiles: int = setting(4_000_000, "Most stored tiles of a level", integer(1, 10**9))
+    jpeg2000: bool = setting(True, "Decode JPEG 2000", parse_bool)
+
+    static_dir: str = setting("", "Folder of the web pages", shown="the one shipped")
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str]) -> "Settings":
+        """Return the settings that environment variables give; raises ConfigError."""
+        values: dict[str, Any] = {}
+        for item in fields(cls):
+            text = environ.get(env_name(item.name), "").strip()
+            if not text:
+                continue
+            try:
+                values[item.name] = item.metadata["parse"](text)
+            except ValueError as exc:
+                raise ConfigError(f"{env_name(item.name)} must be {exc}, not {text!r}") from None
+        settings = cls(**values)
+        settings.secrets()
+        return settings
+
+    @property
+    def source_uri(self) -> str:
+        """Where slides lie: the source, or what the published bucket option means."""
+        if self.source:
+            return self.source
+        if self.s3_bucket:
+            return f"s3://{self.s3_bucket.removeprefix('s3://')}"
+        raise ConfigError(
+            "say where the slides lie: s3://bucket, s3://bucket/prefix or a folder "
+            "(as the argument, or WSI_SOURCE)"
+        )
+
+    @property
+    def worker_count(self) -> int:
+        """Number of worker processes."""
+        return self.workers or os.cpu_count() or 1
+
+    def secrets(self) -> tuple[bytes, ...]:
+        """Return the secrets, the signing one first; empty without authentication.
+
+        Raises ConfigError if authentication is on and a secret is missing or weak.
+        """
+        if not self.auth_enabled:
+            return ()
+        secrets = [self.auth_secret.encode()] if self.auth_secret else []
+        if self.auth_secret_file:
+            secrets += read_secrets(Path(self.auth_secret_file))
+        if not secrets:
+            raise ConfigError(f"authentication is on without a secret: {MAKE_A_SECRET}")
+        if any(len(secret) < 32 for secret in secrets) and not self.allow_weak_secret:
+            raise ConfigError(
+                f"a secret has fewer than 32 bytes: {MAKE_A_SECRET} "
+                "(or set WSI_ALLOW_WEAK_SECRET=true)"
+            )
+        return tuple(dict.fromkeys(secrets))
+
+    @property
+    def cache_path(self) -> Path:
+        """Folder of the tile store; by default one for each user and source."""
+        if self.cache_dir:
+            return Path(self.cache_dir)
+        base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        if not os.path.isabs(base) or not os.access(os.path.expanduser("~"), os.W_OK):
+            base = os.path.join(tempfile.gettempdir(), f"wsi-streamer-{os.getuid()}")
+        name = hashlib.sha256(self.source_uri.encode()).hexdigest()[:16]
+        return Path(base) / "wsi-streamer" / name
+
+    @property
+    def static_path(self) -> Path:
+        """Folder of the web pages."""
+        return Path(self.static_dir) if self.static_dir else shipped("static")
+
+
+MAKE_A_SECRET = 'make one with `python3 -c "import secrets; print(secrets.token_hex(32))"`'
+
+
+def env_name(name: str) -> str:
+    """Return the environment variable of a setting."""
+    return f"WSI_{name.upper()}"
+
+
+def read_secrets(path: Path) -> list[bytes]:
+    """Return the secrets of a file, one a line; raises ConfigError if others may read it."""
+    try:
+        mode = path.stat().st_mode
+        lines = path.read_bytes().splitlines()
+    except OSError as exc:
+        raise ConfigError(f"cannot read the secrets in {path}: {exc.strerror}") from exc
+    if mode & (stat.S_IROTH | stat.S_IWOTH):
+        raise ConfigError(f"everybody can read the secrets in {path}: chmod 600 {path}")
+    return [line.strip() for line in lines if line.strip()]
+
+
+def shipped(name: str) -> Path:
+    """Return a file or folder that is shipped beside the package: "static", "gunicorn.conf.py".
+
+    In a checkout it lies at the top level. An installed wheel puts it below `share/wsi_streamer`
+    of whatever prefix it went to, which only the record of the installation knows.
+    """
+    checkout = Path(__file__).resolve().parent.parent / name
+    if (checkout.parent / "setup.cfg").exists() and checkout.exists():
+        return checkout
+    wanted = f"share/wsi_streamer/{name}"
+    for file in metadata.files("wsi-streamer") or ():
+        before, found, after = file.as_posix().partition(wanted)
+        if found and (not after or after.startswith("/")):
+            path = Path(str(file.locate()))
+            return path.parents[after.count("/") - 1] if after else path
+    raise ConfigError(f"this installation lacks {name}: install wsi-streamer again")
