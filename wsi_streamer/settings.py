@@ -68,9 +68,9 @@ def seconds(low: float, high: float) -> Callable[[str], float]:
     """Return a parser of durations in seconds."""
 
     def parse(text: str) -> float:
-        if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text.strip(), re.A):
-            if low <= float(text) <= high:
-                return float(text)
+        is_number = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text.strip(), re.A)
+        if is_number and low <= float(text) <= high:
+            return float(text)
         raise ValueError(f"a number of seconds from {low:g} to {high:g}")
 
     return parse
@@ -248,11 +248,10 @@ class Settings:
         if self.auth_secret_file:
             secrets += read_secrets(Path(self.auth_secret_file))
         if not secrets:
-            raise ConfigError(f"authentication is on without a secret: {MAKE_A_SECRET}")
+            raise ConfigError(f"authentication is on without a secret: {MAKE_ONE}")
         if any(len(secret) < 32 for secret in secrets) and not self.allow_weak_secret:
             raise ConfigError(
-                f"a secret has fewer than 32 bytes: {MAKE_A_SECRET} "
-                "(or set WSI_ALLOW_WEAK_SECRET=true)"
+                f"a secret has fewer than 32 bytes: {MAKE_ONE} (or set WSI_ALLOW_WEAK_SECRET=true)"
             )
         return tuple(dict.fromkeys(secrets))
 
@@ -273,7 +272,7 @@ class Settings:
         return Path(self.static_dir) if self.static_dir else shipped("static")
 
 
-MAKE_A_SECRET = 'make one with `python3 -c "import secrets; print(secrets.token_hex(32))"`'
+MAKE_ONE = 'make one with `python3 -c "import secrets; print(secrets.token_hex(32))"`'
 
 
 def env_name(name: str) -> str:

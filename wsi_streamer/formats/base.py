@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
+from wsi_streamer.formats.tiff.directory import Directory, read_directory
 from wsi_streamer.model.slide import SlideInfo
 from wsi_streamer.model.tile import EncodedTile, TileAddress
+from wsi_streamer.storage.base import RangeReader
+from wsi_streamer.storage.block_cache import CachedReader
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,9 +22,31 @@ class Limits:
     open_timeout_s: float = 4.0
     block_size: int = 256 * 1024
     cache_blocks: int = 100
-    max_levels: int = 64
+    max_ifds: int = 64
     max_tiles: int = 4_000_000
     max_tile_side: int = 4096
+    jpeg2000: bool = True
+
+
+class Probe:
+    """What is known of an object before its format is: its bytes, and its IFDs if it is TIFF."""
+
+    def __init__(self, reader: RangeReader, limits: Limits) -> None:
+        self.reader = reader
+        self.limits = limits
+        self.cached = CachedReader(
+            reader,
+            block_size=limits.block_size,
+            max_blocks=limits.cache_blocks,
+            max_bytes=limits.open_max_bytes,
+            max_requests=limits.open_max_requests,
+            deadline_s=limits.open_timeout_s,
+        )
+
+    @cached_property
+    def directory(self) -> Directory:
+        """The IFDs of a TIFF file; raises UnsupportedFormat if it is none."""
+        return read_directory(self.cached, self.limits.max_ifds)
 
 
 class Slide(Protocol):

@@ -69,3 +69,15 @@ class SlideInfo:
         # Vendors round level sizes, so that 4.0003 has to serve a request for 4.
         fit = [level for level in self.stored_levels if level.downsample <= downsample * 1.01]
         return fit[-1] if fit else self.levels[0]
+
+    def whole_downsample(self, level: Level) -> int | None:
+        """Return the whole number that a level's downsample stands for, None if there is none.
+
+        Vendors cut off or round up, so that a level's side may be a pixel off.
+        """
+        whole = round(level.downsample)
+        is_exact = (
+            abs(level.size.width - self.size.width / whole) <= 1
+            and abs(level.size.height - self.size.height / whole) <= 1
+        )
+        return whole if is_exact else None

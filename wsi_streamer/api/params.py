@@ -1,0 +1,59 @@
+"""Text of paths and queries to values: ASCII digits only, never a silent default."""
+
+from flask import request
+
+from wsi_streamer.auth.numbers import parse_decimal
+from wsi_streamer.errors import BadParameter, InvalidLevel, InvalidQuality, TileOutOfBounds
+from wsi_streamer.model.tile import TileAddress
+
+TILE_SUFFIX = ".jpg"
+
+
+def one(name: str) -> str | None:
+    """Return a query parameter, None if it is missing; raises BadParameter if it comes twice."""
+    values = request.args.getlist(name)
+    if len(values) > 1:
+        raise BadParameter(f"{name} was sent {len(values)} times")
+    return values[0] if values else None
+
+
+def quality() -> int | None:
+    """Return the JPEG quality asked for, None if none is; raises InvalidQuality."""
+    values = request.args.getlist("quality")
+    if not values:
+        return None
+    try:
+        value = parse_decimal(values[0]) if len(values) == 1 else 0
+    except ValueError:
+        value = 0
+    if not 1 <= value <= 100:
+        raise InvalidQuality(
+            f"Invalid quality: {', '.join(values)!r} (must be an integer from 1 to 100)"
+        )
+    return value
+
+
+def clamped(name: str, default: int, low: int, high: int) -> tuple[int, int]:
+    """Return a parameter as sent and as clamped to `low`..`high`; raises BadParameter."""
+    text = one(name)
+    if text is None:
+        return default, default
+    try:
+        value = -parse_decimal(text[1:]) if text.startswith("-") else parse_decimal(text)
+    except ValueError:
+        raise BadParameter(f"Invalid {name}: {text!r} (must be an integer)") from None
+    return value, min(max(value, low), high)
+
+
+def tile_address(level: str, col: str, row: str) -> TileAddress:
+    """Return the tile that a path names; raises InvalidLevel and TileOutOfBounds."""
+    try:
+        level_index = parse_decimal(level)
+    except ValueError:
+        raise InvalidLevel(f"Invalid level: {level!r} (must be a number from 0)") from None
+    try:
+        return TileAddress(level_index, parse_decimal(col), parse_decimal(row))
+    except ValueError:
+        raise TileOutOfBounds(
+            f"Tile ({col}, {row}) is out of bounds (x and y must be numbers from 0)"
+        ) from None

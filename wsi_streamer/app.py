@@ -1,0 +1,155 @@
+"""create_app(): builds every object once and wires it; the only wiring."""
+
+import logging
+import os
+
+from flask import Flask, Response
+from flask.json.provider import DefaultJSONProvider
+from flask_cors import CORS
+
+from wsi_streamer import __version__
+from wsi_streamer.api import APIS, errors
+from wsi_streamer.api.context import NAME, Context
+from wsi_streamer.api.responses import EXPOSED_HEADERS
+from wsi_streamer.auth.allow_all import AllowAll
+from wsi_streamer.auth.base import Authenticator
+from wsi_streamer.auth.cursor import CursorSigner, load_or_create_key
+from wsi_streamer.auth.signed_url import SignedUrlAuthenticator
+from wsi_streamer.formats import EXTENSIONS
+from wsi_streamer.formats.base import Limits
+from wsi_streamer.mappers.direct import DirectMapper
+from wsi_streamer.service.pixel_cache import PixelCache
+from wsi_streamer.service.region_reader import RegionReader
+from wsi_streamer.service.slide_registry import SlideRegistry
+from wsi_streamer.service.tile_service import TileService
+from wsi_streamer.service.tile_store import TileStore
+from wsi_streamer.settings import Settings
+from wsi_streamer.storage import open_storage
+
+METHODS = ("GET", "HEAD", "OPTIONS")
+
+
+class _Json(DefaultJSONProvider):
+    """Keeps the published order of fields."""
+
+    sort_keys = False
+
+
+def create_app(settings: Settings | None = None) -> Flask:
+    """Return the WSGI app; settings come from the environment if none are given.
+
+    Opens no socket and no file, so that it can run before a fork; raises ConfigError.
+    """
+    settings = settings or Settings.from_env(os.environ)
+    pages = settings.static_path
+    app = Flask(
+        __name__,
+        static_folder=str(pages),
+        static_url_path="/static",
+        template_folder=str(pages / "pages"),
+    )
+    # A slide's id may hold any character; "//" in it is a wrong id and no other address.
+    app.url_map.merge_slashes = False
+    app.json = _Json(app)
+    app.config["MAX_CONTENT_LENGTH"] = 0
+    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 3600
+    app.extensions[NAME] = make_context(settings)
+    for api in APIS:
+        app.register_blueprint(api)
+    errors.register(app)
+    CORS(
+        app,
+        origins=list(settings.cors_origins),
+        send_wildcard=settings.cors_origins == ("*",),
+        methods=list(METHODS),
+        expose_headers=list(EXPOSED_HEADERS),
+        max_age=86400,
+    )
+    app.after_request(_add_security_headers)
+    _set_up_logging(settings)
+    return app
+
+
+def make_service(settings: Settings) -> TileService:
+    """Return the tile service that the settings describe."""
+    storage = open_storage(
+        settings.source_uri,
+        endpoint_url=settings.s3_endpoint or None,
+        region=settings.s3_region,
+        anonymous=settings.s3_anonymous,
+        timeout_s=settings.s3_timeout,
+    )
+    mapper = DirectMapper(storage, EXTENSIONS, max_list_calls=settings.list_pages)
+    registry = SlideRegistry(
+        mapper,
+        make_limits(settings),
+        max_slides=settings.cache_slides,
+        revalidate_s=settings.revalidate_s,
+    )
+    return TileService(
+        mapper,
+        registry,
+        RegionReader(PixelCache(settings.cache_pixels), max_pixels=settings.flat_max_pixels),
+        TileStore(settings.cache_path, settings.cache_tiles),
+        default_quality=settings.jpeg_quality,
+    )
+
+
+def make_limits(settings: Settings) -> Limits:
+    """Return the limits that formats keep."""
+    return Limits(
+        flat_max_pixels=settings.flat_max_pixels,
+        open_max_bytes=settings.open_max_bytes,
+        open_max_requests=settings.open_max_requests,
+        open_timeout_s=settings.open_timeout,
+        block_size=settings.block_size,
+        cache_blocks=settings.cache_blocks,
+        max_tiles=settings.max_tiles,
+        max_tile_side=settings.max_tile_side,
+        jpeg2000=settings.jpeg2000,
+    )
+
+
+def make_context(settings: Settings) -> Context:
+    """Return what the views work with."""
+    return Context(
+        service=make_service(settings),
+        authenticator=make_authenticator(settings),
+        cursors=CursorSigner(_cursor_key(settings)),
+        cache_max_age=settings.cache_max_age,
+        version=__version__,
+    )
+
+
+def make_authenticator(settings: Settings) -> Authenticator:
+    """Return the authenticator that the settings ask for."""
+    if not settings.auth_enabled:
+        return AllowAll()
+    return SignedUrlAuthenticator(
+        settings.secrets(),
+        view_is_public=settings.view_access == "public",
+        token_ttl_s=settings.viewer_token_ttl,
+    )
+
+
+def _cursor_key(settings: Settings) -> bytes:
+    """Return a key that all workers share: the secret or, without one, a file of the cache."""
+    secrets = settings.secrets()
+    return secrets[0] if secrets else load_or_create_key(settings.cache_path / "cursor.key")
+
+
+def _add_security_headers(response: Response) -> Response:
+    response.headers.setdefault("X-Content-Type-Options", "nosniff")
+    response.headers.setdefault("Content-Security-Policy", "default-src 'none'")
+    return response
+
+
+def _set_up_logging(settings: Settings) -> None:
+    ours = logging.getLogger("wsi_streamer")
+    ours.setLevel(logging.DEBUG if settings.verbose else logging.INFO)
+    if not ours.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(levelname)s %(name)s: %(message)s"))
+        ours.addHandler(handler)
+    # What tifffile finds wrong with a file, we tell the client who asked for it.
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)

@@ -1,0 +1,1 @@
+"""From the id of a slide to where it is stored."""

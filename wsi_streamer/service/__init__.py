@@ -1,0 +1,1 @@
+"""What the server can do; knows no HTTP and no vendor."""
