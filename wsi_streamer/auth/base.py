@@ -8,6 +8,8 @@ from typing import Protocol
 class Scope(Enum):
     """What kind of thing a request asks for; tokens open some of them, signed URLs all."""
 
+    PUBLIC = "public"
+    """Nothing that needs protection."""
     SLIDE = "slide"
     """Pixels or metadata of one slide."""
     THUMBNAIL = "thumbnail"
@@ -52,8 +54,8 @@ class Authenticator(Protocol):
     def authorize(self, access: Access) -> None:
         """Return if the request may pass; otherwise raise a subclass of Unauthorized."""
 
-    def make_viewer_token(self, slide_id: str) -> Token | None:
-        """Return a token for all of one slide; None if none is needed."""
+    def make_viewer_token(self, access: Access) -> Token | None:
+        """Return a token for all of the slide whose page was opened; None if none is needed."""
 
-    def make_gallery_token(self) -> Token | None:
+    def make_gallery_token(self, access: Access) -> Token | None:
         """Return a token for the listing, thumbnails and viewer pages; None if none is needed."""

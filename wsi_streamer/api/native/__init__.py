@@ -8,8 +8,9 @@ from wsi_streamer.auth.base import Scope
 
 bp = Blueprint("native", __name__)
 
-# What each endpoint gives access to; health is public.
+# What each endpoint gives access to.
 SCOPES = {
+    "get_health": Scope.PUBLIC,
     "get_tile": Scope.SLIDE,
     "list_slides": Scope.LISTING,
     "get_metadata": Scope.SLIDE,

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from flask import Blueprint, Response, jsonify, make_response, render_template, request, url_for
 
 from wsi_streamer.api.context import authenticator, context, tile_service
-from wsi_streamer.auth.base import Token
+from wsi_streamer.api.guard import access_of
+from wsi_streamer.auth.base import Scope, Token
 
 bp = Blueprint("viewer", __name__)
 
@@ -32,14 +33,15 @@ CONTENT_SECURITY_POLICY = "; ".join(
 def view_slide(slide_id: str) -> Response:
     """Return the viewer of a slide; raises SlideNotFound and UnsupportedFormat."""
     tile_service().details(slide_id)
-    token = authenticator().make_viewer_token(slide_id)
+    token = authenticator().make_viewer_token(access_of(Scope.VIEW))
     return _page("viewer.html", slide_id, token, slide_id=slide_id)
 
 
 @bp.get("/")
 def view_gallery() -> Response:
     """Return the list of slides."""
-    return _page("gallery.html", "Slides", authenticator().make_gallery_token())
+    token = authenticator().make_gallery_token(access_of(Scope.GALLERY))
+    return _page("gallery.html", "Slides", token)
 
 
 def _page(template: str, title: str, token: Token | None, **values: str) -> Response:
