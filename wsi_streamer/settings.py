@@ -215,7 +215,9 @@ class Settings:
             try:
                 values[item.name] = item.metadata["parse"](text)
             except ValueError as exc:
-                raise ConfigError(f"{env_name(item.name)} must be {exc}, not {text!r}") from None
+                raise ConfigError(
+                    f"{flag_name(item.name)} ({env_name(item.name)}) must be {exc}, not {text!r}"
+                ) from None
         settings = cls(**values)
         settings.secrets()
         return settings
@@ -278,6 +280,11 @@ MAKE_ONE = 'make one with `python3 -c "import secrets; print(secrets.token_hex(3
 def env_name(name: str) -> str:
     """Return the environment variable of a setting."""
     return f"WSI_{name.upper()}"
+
+
+def flag_name(name: str) -> str:
+    """Return the flag of a setting; the source is the argument itself."""
+    return "URI" if name == "source" else "--" + name.replace("_", "-")
 
 
 def read_secrets(path: Path) -> list[bytes]:

@@ -7,7 +7,7 @@ from typing import IO, Any
 
 import click
 
-from wsi_streamer.settings import Settings, env_name
+from wsi_streamer.settings import Settings, env_name, flag_name
 from wsi_streamer.storage import open_storage
 from wsi_streamer.storage.base import Storage
 
@@ -30,7 +30,7 @@ def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
             shown = item.metadata["shown"] or str(item.default).lower()
             text = f"{item.metadata['help']}. [{env_name(item.name)}; default: {shown}]"
             # Values stay text: settings.py is the one parser of flags and variables alike.
-            flag = "--" + item.name.replace("_", "-")
+            flag = flag_name(item.name)
             if isinstance(item.default, bool):
                 option = click.option(flag, item.name, help=text, is_flag=True, flag_value="true")
             else:

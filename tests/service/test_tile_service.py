@@ -1,0 +1,130 @@
+"""TileService: tiles, made levels, thumbnails, and what the caches may and may not do."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from tests import slides
+from tests.slides import gradient, make_pyramid, make_svs
+from tests.slides.page import RGB
+from wsi_streamer.errors import InvalidLevel, SlideNotFound, TileOutOfBounds, UnsupportedFormat
+from wsi_streamer.model.geometry import Region
+from wsi_streamer.model.tile import TileAddress
+
+
+def shown(image):
+    with Image.open(io.BytesIO(image.data)) as picture:
+        return np.asarray(picture.convert("RGB")).astype(int)
+
+
+def test_each_tile_shows_its_part_cropped_to_the_level(tmp_path, service):
+    painted = make_svs(tmp_path / "s.svs", gradient(700, 500), tile=(240, 192))
+    for level in range(len(painted.levels)):
+        columns, rows = painted.grid(level)
+        for col in range(columns):
+            for row in range(rows):
+                tile = shown(service.tile("s.svs", TileAddress(level, col, row), 95))
+                truth = painted.tile(level, col, row)
+                assert tile.shape == truth.shape
+                assert np.abs(tile - truth).mean() < 3
+
+
+def test_a_tile_is_made_once_and_then_comes_from_the_store(tmp_path, service, monkeypatch):
+    make_svs(tmp_path / "s.svs")
+    first = service.tile("s.svs", TileAddress(0, 1, 1), None)
+    monkeypatch.setattr(
+        "wsi_streamer.service.tile_service.decode_tile", lambda _: pytest.fail("decoded again")
+    )
+    again = service.tile("s.svs", TileAddress(0, 1, 1), None)
+    assert (first.cache_hit, again.cache_hit) == (False, True)
+    assert (first.data, first.etag) == (again.data, again.etag)
+
+
+def test_qualities_do_not_get_in_each_others_way(tmp_path, service):
+    make_svs(tmp_path / "s.svs")
+    default = service.tile("s.svs", TileAddress(0, 1, 1), None)
+    low = service.tile("s.svs", TileAddress(0, 1, 1), 20)
+    same = service.tile("s.svs", TileAddress(0, 1, 1), 80)
+    assert (default.quality, low.quality, same.quality) == (80, 20, 80)
+    assert len(low.data) < len(default.data)
+    assert low.etag != default.etag
+    assert (same.data, same.cache_hit) == (default.data, True)
+
+
+def test_a_deepzoom_tile_that_is_one_of_the_file_shares_its_entry(tmp_path, service):
+    make_svs(tmp_path / "s.svs", gradient(1024, 1024))
+    tile = service.tile("s.svs", TileAddress(0, 1, 2), None)
+    region = service.region("s.svs", 1, Region(256, 512, 256, 256), None)
+    assert region.cache_hit
+    assert region.data == tile.data
+
+
+@pytest.mark.parametrize("tile", [(64, 64), None], ids=["tiled", "strips"])
+def test_a_flat_file_is_served_at_every_made_level(tmp_path, service, tile):
+    base = gradient(900, 700)
+    make_pyramid(
+        tmp_path / "flat.tif",
+        base,
+        downsamples=(1,),
+        tile=tile,
+        compression=slides.LZW,
+        photometric=RGB,
+    )
+    info = service.details("flat.tif").info
+    assert [level.downsample for level in info.levels] == [1, 2, 4]
+    for level in info.levels:
+        canvas = np.zeros((level.size.height, level.size.width, 3))
+        for col in range(level.grid.columns):
+            for row in range(level.grid.rows):
+                region = level.grid.region(col, row)
+                part = shown(service.tile("flat.tif", TileAddress(level.index, col, row), 95))
+                canvas[region.y : region.bottom, region.x : region.right] = part
+        factor = int(level.downsample)
+        truth = base.reshape(700 // factor, factor, 900 // factor, factor, 3).mean((1, 3))
+        assert np.abs(canvas - truth).mean() < 2.5
+
+
+@pytest.mark.parametrize(
+    ("address", "error"),
+    [
+        (TileAddress(2, 0, 0), InvalidLevel),
+        (TileAddress(0, 6, 0), TileOutOfBounds),
+        (TileAddress(0, 0, 5), TileOutOfBounds),
+        (TileAddress(1, 2, 0), TileOutOfBounds),
+    ],
+)
+def test_what_lies_outside_is_refused_with_the_valid_range(tmp_path, service, address, error):
+    make_svs(tmp_path / "s.svs")
+    with pytest.raises(error, match="valid range"):
+        service.tile("s.svs", address, None)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(64, (64, 47)), (512, (512, 375)), (2048, (1500, 1100))]
+)
+def test_thumbnails_keep_their_shape_and_are_never_enlarged(tmp_path, service, size, expected):
+    base = gradient(1500, 1100)
+    make_svs(tmp_path / "s.svs", base)
+    thumbnail = shown(service.thumbnail("s.svs", size, 95))
+    assert thumbnail.shape[1::-1] == expected
+    with Image.fromarray(base) as picture:
+        truth = np.asarray(picture.resize(expected, Image.Resampling.LANCZOS)).astype(int)
+    assert np.abs(thumbnail - truth).mean() < 8
+
+
+@pytest.mark.parametrize("name", ["nope.svs", "notes.txt", "../s.svs", "", "a//b.svs", "x" * 2000])
+def test_what_is_no_slide_is_not_found(tmp_path, service, name):
+    (tmp_path / "notes.txt").write_text("no slide")
+    with pytest.raises(SlideNotFound, match="^Slide not found"):
+        service.details(name)
+
+
+def test_a_file_that_is_no_tiff_is_refused_with_a_reason(tmp_path, service):
+    (tmp_path / "fake.svs").write_bytes(b"GIF89a" * 10)
+    (tmp_path / "empty.svs").write_bytes(b"")
+    with pytest.raises(UnsupportedFormat, match="magic"):
+        service.details("fake.svs")
+    with pytest.raises(UnsupportedFormat, match="too small"):
+        service.details("empty.svs")
