@@ -7,6 +7,7 @@ import pytest
 
 from tests.slides import flat, make_svs
 from wsi_streamer.errors import SlideNotFound, StorageUnreachable
+from wsi_streamer.model.tile import TileAddress
 from wsi_streamer.service import slide_registry
 
 
@@ -84,8 +85,12 @@ def test_only_so_many_slides_stay_open(tmp_path, registry, opens):
     assert len(opens) == 6
 
 
-def test_a_slide_closed_while_it_is_read_gives_its_pixels_still(tmp_path, registry):
-    make_svs(tmp_path / "s.svs")
-    slide = registry.get("s.svs")
-    registry.drop("s.svs", slide)
-    assert registry.get("s.svs") is not slide
+def test_a_slide_that_falls_out_is_still_read_by_those_who_hold_it(tmp_path, registry):
+    for number in range(5):
+        make_svs(tmp_path / f"{number}.svs", flat(300, 200, (number, 0, 0)))
+    held = registry.get("0.svs")
+    for number in range(1, 5):
+        registry.get(f"{number}.svs")
+    assert registry.get("0.svs") is not held
+    registry.drop("0.svs", registry.get("0.svs"))
+    assert held.read_tiles([TileAddress(0, 0, 0)])[0].parts

@@ -19,19 +19,11 @@ class _Entry:
     checked_at: float
 
 
-class _Slides(LRUCache[str, _Entry]):
-    """Closes what falls out."""
-
-    def popitem(self) -> tuple[str, _Entry]:
-        key, entry = super().popitem()
-        entry.slide.close()
-        return key, entry
-
-
 class SlideRegistry:
     """Opens each slide once and keeps it, least recently used last, until it is replaced.
 
-    A slide that was checked less than `revalidate_s` ago is taken to be the object's present
+    What falls out is not closed but forgotten: requests may still hold it, and with the last of
+    them its reader goes. A slide that was checked less than `revalidate_s` ago is taken to be the object's present
     version; after that one thread asks the storage, while others go on with what there is.
     """
 
@@ -49,7 +41,7 @@ class SlideRegistry:
         self._revalidate_s = revalidate_s
         self._clock = clock
         self._lock = threading.Lock()
-        self._slides = _Slides(max_slides)
+        self._slides: LRUCache[str, _Entry] = LRUCache(max_slides)
         self._opening: dict[str, tuple[threading.Lock, int]] = {}
 
     def get(self, slide_id: str) -> Slide:
@@ -70,7 +62,6 @@ class SlideRegistry:
             entry = self._slides.get(slide_id)
             if entry and entry.slide is slide:
                 del self._slides[slide_id]
-                slide.close()
 
     def _find_fresh(self, slide_id: str) -> Slide | None:
         now = self._clock()

@@ -1,0 +1,264 @@
+"""A small S3 server that answers wrongly when told to, and writes down what it was asked.
+
+It knows one bucket, GetObject with Range and If-Match, HeadObject, and nothing of signatures.
+"""
+
+import email.utils
+import hashlib
+import re
+import struct
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import SO_LINGER, SOL_SOCKET
+from types import TracebackType
+from urllib.parse import unquote, urlsplit
+
+
+class Fault(Enum):
+    """What goes wrong with one request."""
+
+    NONE = "nothing"
+    INTERNAL_ERROR = "500"
+    SLOW_DOWN = "503"
+    RESET = "the connection is reset before an answer"
+    TRUNCATED = "the body ends before its Content-Length"
+    SHORT = "the body and its Content-Length are shorter than the range"
+    LONG = "the body and its Content-Length are longer than the range"
+    WHOLE = "200 with the whole object"
+    OTHER_RANGE = "the bytes, and Content-Range, of another range"
+    NO_RANGE = "206 without Content-Range"
+    OTHER_TOTAL = "another total in Content-Range"
+    OTHER_ETAG = "another ETag"
+    NO_ETAG = "no ETag"
+    STALL = "nothing more after half of the body"
+    SILENT = "no answer at all"
+    DRIP = "one byte of the body at a time"
+    CHANGED = "412"
+    DENIED = "403"
+    MISSING = "404 NoSuchKey"
+    NO_BUCKET = "404 NoSuchBucket"
+    WRONG_REGION = "400 AuthorizationHeaderMalformed"
+    REDIRECT = "301 PermanentRedirect"
+    WRONG_KEY = "403 InvalidAccessKeyId"
+    WRONG_SECRET = "403 SignatureDoesNotMatch"
+    HTML = "200 with a page that says welcome"
+
+
+ERRORS = {
+    Fault.INTERNAL_ERROR: (500, "InternalError"),
+    Fault.SLOW_DOWN: (503, "SlowDown"),
+    Fault.CHANGED: (412, "PreconditionFailed"),
+    Fault.DENIED: (403, "AccessDenied"),
+    Fault.MISSING: (404, "NoSuchKey"),
+    Fault.NO_BUCKET: (404, "NoSuchBucket"),
+    Fault.WRONG_REGION: (400, "AuthorizationHeaderMalformed"),
+    Fault.REDIRECT: (301, "PermanentRedirect"),
+    Fault.WRONG_KEY: (403, "InvalidAccessKeyId"),
+    Fault.WRONG_SECRET: (403, "SignatureDoesNotMatch"),
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came; `connection` tells connections apart."""
+
+    method: str
+    path: str
+    range: str
+    if_match: str
+    connection: int
+
+
+class FaultySlides(ThreadingHTTPServer):
+    """What the handlers share."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, objects: Mapping[str, bytes]) -> None:
+        self.objects = dict(objects)
+        self.plan: deque[Fault] = deque()
+        self.always = Fault.NONE
+        self.requests: list[Request] = []
+        self.ended = threading.Event()
+        super().__init__(("127.0.0.1", 0), Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing: clients that go away are what this server is for."""
+
+
+class FaultyS3:
+    """The running server; a context manager.
+
+    `plan` holds the faults of the next requests, one each; then `always` applies.
+    """
+
+    bucket = "slides"
+
+    def __init__(self, objects: Mapping[str, bytes]) -> None:
+        self._server = FaultySlides(objects)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self._thread.start()
+        self.objects = self._server.objects
+        self.plan = self._server.plan
+        self.requests = self._server.requests
+
+    @property
+    def endpoint(self) -> str:
+        """The URL to give as endpoint_url."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    @property
+    def always(self) -> Fault:
+        """The fault of each request beyond the plan."""
+        return self._server.always
+
+    @always.setter
+    def always(self, fault: Fault) -> None:
+        self._server.always = fault
+
+    def reset(self, objects: Mapping[str, bytes]) -> None:
+        """Hold these objects alone, forget faults and requests."""
+        self.objects.clear()
+        self.objects.update(objects)
+        self.plan.clear()
+        self.requests.clear()
+        self.always = Fault.NONE
+
+    def stop(self) -> None:
+        """End the server, stalled answers included."""
+        self._server.ended.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def __enter__(self) -> "FaultyS3":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers one connection."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: FaultySlides
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Write nothing to the terminal."""
+
+    def do_HEAD(self) -> None:
+        self._answer()
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        path = unquote(urlsplit(self.path).path)
+        asked = self.headers.get("Range", "")
+        if_match = self.headers.get("If-Match", "")
+        self.server.requests.append(
+            Request(self.command, path, asked, if_match, self.client_address[1])
+        )
+        fault = self.server.plan.popleft() if self.server.plan else self.server.always
+        data = self.server.objects.get(path.removeprefix(f"/{FaultyS3.bucket}/"))
+        if fault is Fault.RESET:
+            self._reset()
+        elif fault is Fault.SILENT:
+            self.server.ended.wait(20)
+            self._reset()
+        elif fault is Fault.HTML:
+            self._send(200, {"Content-Type": "text/html"}, b"<html>Welcome to nginx!</html>")
+        elif fault in ERRORS:
+            self._refuse(*ERRORS[fault])
+        elif data is None:
+            self._refuse(404, "NoSuchKey")
+        elif if_match not in ("", etag_of(data)):
+            self._refuse(412, "PreconditionFailed")
+        else:
+            self._give(data, asked, fault)
+
+    def _give(self, data: bytes, asked: str, fault: Fault) -> None:
+        headers = {
+            "ETag": etag_of(data),
+            "Last-Modified": email.utils.formatdate(0, usegmt=True),
+            "Content-Type": "application/octet-stream",
+        }
+        match = re.fullmatch("bytes=([0-9]+)-([0-9]+)", asked)
+        if not match or fault is Fault.WHOLE:
+            self._send(200, headers, data)
+            return
+        first, last = int(match[1]), min(int(match[2]), len(data) - 1)
+        if first > last:
+            self._refuse(416, "InvalidRange")
+            return
+        headers |= {"Content-Range": f"bytes {first}-{last}/{len(data)}"}
+        self._spoil(fault, data, range(first, last + 1), headers)
+
+    def _spoil(self, fault: Fault, data: bytes, given: range, headers: dict[str, str]) -> None:
+        first, last = given[0], given[-1]
+        if fault is Fault.OTHER_RANGE:
+            first, last = first + 1000, last + 1000
+            headers["Content-Range"] = f"bytes {first}-{last}/{len(data)}"
+        headers |= {
+            Fault.OTHER_TOTAL: {"Content-Range": f"bytes {first}-{last}/{len(data) + 1}"},
+            Fault.OTHER_ETAG: {"ETag": '"0123456789"'},
+            Fault.NO_ETAG: {"ETag": ""},
+            Fault.NO_RANGE: {"Content-Range": ""},
+        }.get(fault, {})
+        if fault is Fault.SHORT:
+            last -= (last - first) // 2
+        if fault is Fault.LONG:
+            last += 10
+        self._send(206, headers, data[first : last + 1], fault)
+
+    def _send(
+        self, status: int, headers: Mapping[str, str], body: bytes, fault: Fault = Fault.NONE
+    ) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            if value:
+                self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self._send_body(body, fault)
+
+    def _send_body(self, body: bytes, fault: Fault) -> None:
+        if fault is Fault.DRIP:
+            for i in range(len(body)):
+                self.wfile.write(body[i : i + 1])
+                if self.server.ended.wait(0.02):
+                    return
+        elif fault in (Fault.TRUNCATED, Fault.STALL):
+            self.wfile.write(body[: len(body) // 2])
+            if fault is Fault.STALL:
+                self.server.ended.wait(20)
+            self.close_connection = True
+        else:
+            self.wfile.write(body)
+
+    def _refuse(self, status: int, code: str) -> None:
+        text = f"<Error><Code>{code}</Code><Message>no: http://x/?key=SECRET</Message></Error>"
+        self._send(status, {"Content-Type": "application/xml"}, text.encode())
+
+    def _reset(self) -> None:
+        # Closing a socket that does not linger sends RST.
+        self.connection.setsockopt(SOL_SOCKET, SO_LINGER, struct.pack("ii", 1, 0))
+        self.close_connection = True
+
+
+def etag_of(data: bytes) -> str:
+    """Return the ETag under which an object is served."""
+    return f'"{hashlib.md5(data).hexdigest()}"'
