@@ -10,6 +10,7 @@ from flask_cors import CORS
 from wsi_streamer import __version__
 from wsi_streamer.api import APIS, errors
 from wsi_streamer.api.context import NAME, Context
+from wsi_streamer.api.guard import check_target
 from wsi_streamer.api.responses import EXPOSED_HEADERS
 from wsi_streamer.auth.allow_all import AllowAll
 from wsi_streamer.auth.base import Authenticator
@@ -54,6 +55,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = 0
     app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 3600
     app.extensions[NAME] = make_context(settings)
+    app.before_request(check_target)
     for api in APIS:
         app.register_blueprint(api)
     errors.register(app)

@@ -4,6 +4,7 @@ from flask import request
 
 from wsi_streamer.api.context import authenticator
 from wsi_streamer.auth.base import Access, Scope
+from wsi_streamer.errors import BadRequest
 
 
 def check_access(scopes: dict[str, Scope]) -> None:
@@ -17,6 +18,17 @@ def check_access(scopes: dict[str, Scope]) -> None:
     scope = scopes[(request.endpoint or "").rpartition(".")[2]]
     if scope is not Scope.PUBLIC:
         authenticator().authorize(access_of(scope))
+
+
+def check_target() -> None:
+    """Raise BadRequest for a target that is not a plain path with a query.
+
+    Servers make the same path of "//host/tiles", "http://host/tiles" and "/tiles#x"; signatures
+    and logs would see another request than the views.
+    """
+    target = raw_target()
+    if not target.startswith("/") or target.startswith("//") or "#" in target:
+        raise BadRequest("The target of the request must be a path, and may have a query")
 
 
 def access_of(scope: Scope) -> Access:

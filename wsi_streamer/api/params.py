@@ -7,6 +7,8 @@ from wsi_streamer.errors import BadParameter, InvalidLevel, InvalidQuality, Tile
 from wsi_streamer.model.tile import TileAddress
 
 TILE_SUFFIX = ".jpg"
+# Far beyond any grid, and short enough to be printed in an answer.
+MAX_DIGITS = 100
 
 
 def one(name: str) -> str | None:
@@ -39,21 +41,29 @@ def clamped(name: str, default: int, low: int, high: int) -> tuple[int, int]:
     if text is None:
         return default, default
     try:
-        value = -parse_decimal(text[1:]) if text.startswith("-") else parse_decimal(text)
+        value = _integer(text)
     except ValueError:
         raise BadParameter(f"Invalid {name}: {text!r} (must be an integer)") from None
     return value, min(max(value, low), high)
 
 
 def tile_address(level: str, col: str, row: str) -> TileAddress:
-    """Return the tile that a path names; raises InvalidLevel and TileOutOfBounds."""
+    """Return the tile that a path names; raises InvalidLevel and TileOutOfBounds.
+
+    Numbers out of every range are let through: only the slide knows the valid ones.
+    """
     try:
-        level_index = parse_decimal(level)
+        level_index = _integer(level)
     except ValueError:
         raise InvalidLevel(f"Invalid level: {level!r} (must be a number from 0)") from None
     try:
-        return TileAddress(level_index, parse_decimal(col), parse_decimal(row))
+        return TileAddress(level_index, _integer(col), _integer(row))
     except ValueError:
         raise TileOutOfBounds(
             f"Tile ({col}, {row}) is out of bounds (x and y must be numbers from 0)"
         ) from None
+
+
+def _integer(text: str) -> int:
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    return sign * parse_decimal(digits, MAX_DIGITS)

@@ -27,8 +27,7 @@ DESCRIPTOR = """<?xml version="1.0" encoding="UTF-8"?>
        Overlap="0"
        Format="jpg">
   <Size Width="{width}" Height="{height}" />
-</Image>
-"""
+</Image>"""
 
 
 @dataclass(frozen=True, slots=True)
