@@ -3,7 +3,7 @@
 from dataclasses import fields
 from pathlib import Path
 
-from wsi_streamer.settings import Settings, env_name
+from wsi_streamer.settings import Settings, env_name, flag_name
 
 ROOT = Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- settings -->\n", "<!-- /settings -->"
@@ -28,7 +28,7 @@ def readme_table() -> str:
     """Return the settings as a Markdown table."""
     rows = ["| Option | Variable | Default | Meaning |", "|---|---|---|---|"]
     for item in fields(Settings):
-        flag = "URI" if item.name == "source" else "--" + item.name.replace("_", "-")
+        flag = flag_name(item.name)
         meaning = item.metadata["help"].replace("|", "\\|")
         rows.append(f"| `{flag}` | `{env_name(item.name)}` | {default_of(item.name)} | {meaning} |")
     return "\n".join(rows) + "\n"

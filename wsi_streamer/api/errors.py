@@ -76,12 +76,13 @@ def error_response(status: int, code: str, message: str) -> Response:
 
 def register(app: Flask) -> None:
     """Make every error of the app answer in JSON."""
-    app.register_error_handler(WsiError, _on_wsi_error)
+    app.register_error_handler(WsiError, on_wsi_error)
     app.register_error_handler(HTTPException, _on_http_error)
     app.register_error_handler(Exception, _on_bug)
 
 
-def _on_wsi_error(error: WsiError) -> Response:
+def on_wsi_error(error: WsiError) -> Response:
+    """Return the answer to an error of ours; what is the server's fault is logged."""
     status, code = STATUS_AND_CODE[type(error)]
     if status >= 500:
         log.warning("%s: %s", code, error)
