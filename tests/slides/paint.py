@@ -13,8 +13,6 @@ from tests.slides.page import (
 )
 
 Pixels = npt.NDArray[np.uint8]
-# Steps of the blue channel, so that neighbouring tiles differ in more than a slope.
-BLUE_PERIOD = 97
 
 
 def gradient(width: int, height: int) -> Pixels:
@@ -23,11 +21,12 @@ def gradient(width: int, height: int) -> Pixels:
     Each place has a colour of its own and no edge is sharp, so that a compressed tile that is
     misplaced, mirrored or stretched differs by far more than compression does.
     """
-    x, y = np.arange(width)[None, :], np.arange(height)[:, None]
+    x = np.arange(width)[None, :] / max(width - 1, 1)
+    y = np.arange(height)[:, None] / max(height - 1, 1)
     pixels = np.empty((height, width, 3), np.float64)
-    pixels[..., 0] = 20 + 215 * x / max(width - 1, 1)
-    pixels[..., 1] = 20 + 215 * y / max(height - 1, 1)
-    pixels[..., 2] = 128 + 90 * np.sin((x + 2 * y) * 2 * np.pi / BLUE_PERIOD)
+    pixels[..., 0] = 20 + 215 * x
+    pixels[..., 1] = 20 + 215 * y
+    pixels[..., 2] = 128 + 90 * np.sin((2 * x + 3 * y) * np.pi)
     return np.rint(pixels).astype(np.uint8)
 
 
@@ -39,16 +38,18 @@ def flat(width: int, height: int, color: tuple[int, int, int]) -> Pixels:
 def reduced(pixels: Pixels, factor: int, *, round_up: bool = False) -> Pixels:
     """Return an image reduced by averaging squares of `factor` pixels.
 
-    Pixels that do not fill a square are cut off, as Aperio does, or averaged on their own.
+    Pixels at the edges that do not fill a square are cut off, as Aperio does, or averaged on
+    their own.
     """
-    height, width = pixels.shape[:2]
-    if round_up:
-        down, right = -height % factor, -width % factor
-        pixels = np.pad(pixels, ((0, down), (0, right), (0, 0)), mode="edge")
-        height, width = pixels.shape[:2]
-    height, width = height // factor, width // factor
-    squares = pixels[: height * factor, : width * factor].reshape(height, factor, width, factor, -1)
-    return np.rint(squares.mean(axis=(1, 3))).astype(np.uint8)
+    if not round_up:
+        height, width = (side // factor * factor for side in pixels.shape[:2])
+        pixels = pixels[:height, :width]
+    rows, columns = (range(0, side, factor) for side in pixels.shape[:2])
+    sums = np.add.reduceat(pixels.astype(np.float64), rows, axis=0)
+    sums = np.add.reduceat(sums, columns, axis=1)
+    heights = np.minimum(factor, pixels.shape[0] - np.array(rows))
+    widths = np.minimum(factor, pixels.shape[1] - np.array(columns))
+    return np.rint(sums / (heights[:, None] * widths)[..., None]).astype(np.uint8)
 
 
 def shown(page: Page) -> Pixels:

@@ -6,6 +6,7 @@ import click
 
 from wsi_streamer.cli.options import OneLine
 from wsi_streamer.demo import paint_demo
+from wsi_streamer.errors import WsiError
 
 
 @click.command()
@@ -31,4 +32,6 @@ def demo(folder: Path, width: int, height: int) -> None:
             paint_demo(path, width=width, height=height, progress=show)
     except OSError as exc:
         raise OneLine(f"cannot write {path}: {exc.strerror}") from exc
+    except WsiError as exc:
+        raise OneLine(str(exc)) from exc
     click.echo(f"{path}: {path.stat().st_size / 1e6:.0f} MB, try: wsi-streamer {folder}")

@@ -1,22 +1,22 @@
 """Paints a demo slide, so that a server can be tried without any slide at hand.
 
 `paint_demo` makes an Aperio SVS file of a section that never was: nothing in it stems from a
-patient. What lies where is decided in `islands` and `anatomy`, cells are put in by `cells`, `tissue`
-mixes the stains; `pyramid` cuts the picture into tiles on several processes, and `aperio` writes the
-pages with `tiff_writer`.
+patient. `islands` and `anatomy` decide what lies where, `cells` puts in nuclei, `tissue` stains it
+all; `pyramid` cuts the picture into tiles, on several processes, and `aperio` writes the pages with
+`tiff_writer`.
 """
 
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from wsi_streamer.demo.aperio import SlideWriter
 from wsi_streamer.demo.pyramid import Plan
-from wsi_streamer.errors import StorageError
+from wsi_streamer.errors import ConfigError, StorageError
 from wsi_streamer.model.geometry import Size
 
-QUALITY = 70
+QUALITY = 90
+SMALLEST = 256
 
 
 def paint_demo(
@@ -33,17 +33,18 @@ def paint_demo(
     The file appears under its name only when it is complete. The same size and seed give the same
     bytes. `progress` hears the part that is done, from 0 to 1. With more than one worker, processes
     are spawned: a script that calls this needs the usual `if __name__ == "__main__"`.
-    Raises StorageError if the file cannot be written, EncodeError if a painting process dies.
+    Raises ConfigError if the slide is too small, StorageError if the file cannot be written,
+    EncodeError if a painting process dies.
     """
+    if min(width, height) < SMALLEST:
+        raise ConfigError(f"a demo slide has at least {SMALLEST} x {SMALLEST} pixels")
     plan = Plan(Size(width, height), seed, QUALITY)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(".part", f".{path.name}.", path.parent)
-        unfinished = Path(name)
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
         try:
-            with os.fdopen(handle, "w+b") as file:
+            with unfinished.open("wb") as file:
                 SlideWriter(file, plan).write(workers, progress or (lambda done: None))
-            unfinished.chmod(0o644)
             unfinished.replace(path)
         finally:
             unfinished.unlink(missing_ok=True)

@@ -1,11 +1,20 @@
 """Puts the pages of an Aperio SVS file together."""
 
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 from typing import BinaryIO
 
 from wsi_streamer.demo.encoding import JpegCoder, lzw_strips
-from wsi_streamer.demo.pictures import LABEL, MACRO, THUMBNAIL, fit, paint_label, paint_macro, shrink
+from wsi_streamer.demo.pictures import (
+    LABEL,
+    MACRO,
+    THUMBNAIL,
+    fit,
+    paint_label,
+    paint_macro,
+    shrink,
+)
 from wsi_streamer.demo.pyramid import TILE, Plan, Pyramid
 from wsi_streamer.demo.tiff_writer import Compression, Page, TiffWriter
 from wsi_streamer.model.geometry import Size
@@ -78,7 +87,9 @@ class SlideWriter:
         """Write all pages, in the order in which Aperio has them."""
         pyramid = Pyramid(self.plan)
         base = self._tiled(self.plan.size, self.text.base())
-        self.tiff.add_tiled_page(base, TILE, pyramid.tiles(workers, progress))
+        # If the file cannot be written, the painting processes have to stop at once.
+        with closing(pyramid.tiles(workers, progress)) as tiles:
+            self.tiff.add_tiled_page(base, TILE, tiles)
         self._add_thumbnail(pyramid)
         sizes = [self.plan.level_size(level) for level in (1, 2)]
         pages = [self._tiled(size, self.text.level(size)) for size in sizes]

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from wsi_streamer.demo.anatomy import PAD, STEP, Maps
+from wsi_streamer.demo.maps import PAD, STEP, Maps
 from wsi_streamer.demo.noise import Floats, Ints, hashed
 from wsi_streamer.demo.sprites import DIRECTIONS, VARIANTS, Bytes, Cell, make_sprites
 from wsi_streamer.model.geometry import Region
 
 # Cells as far out as this are stamped too, because they reach into the window.
 MARGIN = STEP * PAD - STEP
+# The canvas is larger still, so that no stamp crosses its edge.
+BORDER = MARGIN + 24
 
 
 @dataclass(frozen=True)
@@ -22,28 +24,25 @@ class Layers:
     mucus: Bytes
     blood: Bytes
 
-
-@dataclass(frozen=True)
-class Spots:
-    """Maps looked up at candidate places: the fields are those of Maps."""
-
-    depth: Floats
-    gland: Floats
+    def cut(self, part: Region) -> "Layers":
+        """Return a part of the window."""
+        place = slice(part.y, part.bottom), slice(part.x, part.right)
+        return Layers(self.nuclei[place], self.mucus[place], self.blood[place])
 
 
 @dataclass(frozen=True)
 class Rule:
-    """Where one kind of cell is: candidates stand `spacing` pixels apart, each is kept by chance.
+    """Where one kind of cell is: candidates stand about `spacing` pixels apart, some are kept.
 
-    `chance` gives the probability at each point of the maps, `across` the map across whose lines
-    of equal value the cell lies (or along, if `along`); None for any direction.
+    `chance` gives the probability at each point of the maps. Cells lie along the slope of the map
+    `towards`, or with `turned` across it; without it they lie anyhow.
     """
 
     cell: Cell
     spacing: float
     chance: Callable[[Maps], Floats]
-    direction: str | None = None
-    along: bool = False
+    towards: Callable[[Maps], Floats] | None = None
+    turned: bool = False
 
 
 def _between(values: Floats, low: float, high: float) -> Floats:
@@ -51,7 +50,7 @@ def _between(values: Floats, low: float, high: float) -> Floats:
 
 
 def _stroma(maps: Maps) -> Floats:
-    return _between(maps.gland, -1e9, -5) * _between(maps.vessel, -1e9, -6) * (1 - maps.fat)
+    return _between(maps.gland, -1e9, -5) * _between(maps.vessel, -1e9, -6) * (maps.fat < 0.45)
 
 
 def _basal(maps: Maps) -> Floats:
@@ -59,8 +58,7 @@ def _basal(maps: Maps) -> Floats:
 
 
 def _tumour(maps: Maps) -> Floats:
-    thick = 20 + 22 * maps.tone
-    return maps.atypia * (maps.gland > 7) * (maps.gland < thick) * np.float32(0.72)
+    return maps.atypia * _between(maps.gland, 7, 42) * 0.72
 
 
 def _goblet(maps: Maps) -> Floats:
@@ -88,15 +86,16 @@ def _centre(maps: Maps) -> Floats:
 
 
 def _red(maps: Maps) -> Floats:
-    return (maps.vessel > 10) * (maps.blood < 0.6) * np.float32(0.9) * (maps.fat < 0.5)
+    # Some vessels have been emptied.
+    return _between(maps.vessel, 10, 1e9) * (maps.blood < 0.6) * (maps.fat < 0.5) * 0.9
 
 
 RULES = (
-    Rule(Cell.BASAL, 9.5, _basal, "gland"),
-    Rule(Cell.TUMOUR, 12.5, _tumour, "gland"),
-    Rule(Cell.GOBLET, 16, _goblet, "gland"),
-    Rule(Cell.SPINDLE, 26, _spindle, "flow", along=True),
-    Rule(Cell.SPINDLE, 14, _endothelium, "vessel", along=True),
+    Rule(Cell.BASAL, 9.5, _basal, lambda maps: maps.gland),
+    Rule(Cell.TUMOUR, 12.5, _tumour, lambda maps: maps.gland),
+    Rule(Cell.GOBLET, 16, _goblet, lambda maps: maps.gland),
+    Rule(Cell.SPINDLE, 26, _spindle, lambda maps: maps.flow, turned=True),
+    Rule(Cell.SPINDLE, 14, _endothelium, lambda maps: maps.vessel, turned=True),
     Rule(Cell.LYMPHOCYTE, 12.5, _lymphocyte),
     Rule(Cell.PLASMA, 16, _plasma),
     Rule(Cell.CENTRE, 15, _centre),
@@ -113,50 +112,60 @@ class CellPainter:
 
     def paint(self, window: Region, maps: Maps) -> Layers:
         """Return the cells of a window."""
-        shape = (window.height + 2 * MARGIN + 64, window.width + 2 * MARGIN + 64)
-        canvases = {cell: np.zeros(shape, np.uint8) for cell in (Cell.GOBLET, Cell.RED)}
-        nuclei = np.zeros(shape, np.uint8)
+        shape = (window.height + 2 * BORDER, window.width + 2 * BORDER)
+        nuclei, mucus, blood = (np.zeros(shape, np.uint8) for _ in range(3))
+        canvases = {Cell.GOBLET: mucus, Cell.RED: blood}
         for number, rule in enumerate(RULES):
-            self._stamp(canvases.get(rule.cell, nuclei), window, maps, rule, self.seed * 31 + number)
-        inside = (slice(MARGIN + 32, MARGIN + 32 + window.height), slice(MARGIN + 32, MARGIN + 32 + window.width))
-        return Layers(nuclei[inside], canvases[Cell.GOBLET][inside], canvases[Cell.RED][inside])
+            seed = self.seed * 31 + number
+            self._stamp(
+                canvases.get(rule.cell, nuclei), rule, maps, _candidates(window, rule, seed)
+            )
+        return Layers(nuclei, mucus, blood).cut(Region(BORDER, BORDER, window.width, window.height))
 
-    def _stamp(self, canvas: Bytes, window: Region, maps: Maps, rule: Rule, seed: int) -> None:
-        xs, ys, chance = _candidates(window, rule.spacing, seed)
-        points = (ys + STEP * PAD) // STEP, (xs + STEP * PAD) // STEP
-        kept = chance < (rule.chance(maps) * (maps.depth > 4))[points]
-        xs, ys = xs[kept], ys[kept]
-        rows, cols = points[0][kept], points[1][kept]
-        numbers = _directions(maps, rule, rows, cols, chance[kept]) * VARIANTS
-        numbers += (chance[kept] * 1e6).astype(np.int64) % VARIANTS
+    def _stamp(self, canvas: Bytes, rule: Rule, maps: Maps, places: "_Places") -> None:
+        rows, cols = (places.ys + STEP * PAD) // STEP, (places.xs + STEP * PAD) // STEP
+        kept = places.chance < (rule.chance(maps) * (maps.depth > 4))[rows, cols]
+        chance = places.chance[kept]
+        numbers = _directions(rule, maps, (rows[kept], cols[kept]), chance) * VARIANTS
+        numbers += (chance * 1e6).astype(np.int64) % VARIANTS
         sprites = self.sprites[rule.cell]
         side = sprites.shape[1]
-        start = MARGIN + 32 - side // 2
-        for x, y, number in zip((xs + start).tolist(), (ys + start).tolist(), numbers.tolist(), strict=True):
+        xs, ys = (axis[kept] + (BORDER - side // 2) for axis in (places.xs, places.ys))
+        for x, y, number in zip(xs.tolist(), ys.tolist(), numbers.tolist(), strict=True):
             view = canvas[y : y + side, x : x + side]
             np.maximum(view, sprites[number], out=view)
 
 
-def _candidates(window: Region, spacing: float, seed: int) -> tuple[Ints, Ints, Floats]:
-    """Return the candidate places in and around a window, relative to it, and a number for each."""
-    cols = np.arange((window.x - MARGIN) // spacing - 1, (window.right + MARGIN) // spacing + 1)
-    rows = np.arange((window.y - MARGIN) // spacing - 1, (window.bottom + MARGIN) // spacing + 1)
-    grid = [axis.astype(np.int64) for axis in np.meshgrid(cols, rows)]
-    jitter = hashed(grid[0], grid[1], seed)
-    other = hashed(grid[0], grid[1], seed + 77)
-    xs = np.floor((grid[0] + 0.1 + 0.8 * jitter) * spacing).astype(np.int64) - window.x
-    ys = np.floor((grid[1] + 0.1 + 0.8 * other) * spacing).astype(np.int64) - window.y
+@dataclass(frozen=True)
+class _Places:
+    """Candidate places relative to a window, and a number from 0 to 1 for each."""
+
+    xs: Ints
+    ys: Ints
+    chance: Floats
+
+
+def _candidates(window: Region, rule: Rule, seed: int) -> _Places:
+    """Return the candidate places in and around a window."""
+    step = rule.spacing
+    cols = np.arange((window.x - MARGIN) // step - 1, (window.right + MARGIN) // step + 1)
+    rows = np.arange((window.y - MARGIN) // step - 1, (window.bottom + MARGIN) // step + 1)
+    col, row = (axis.astype(np.int64).ravel() for axis in np.meshgrid(cols, rows))
+    jitter, other, chance = (hashed(col, row, seed + 77 * k) for k in range(3))
+    xs = np.floor((col + 0.1 + 0.8 * jitter) * step).astype(np.int64) - window.x
+    ys = np.floor((row + 0.1 + 0.8 * other) * step).astype(np.int64) - window.y
     near = (xs >= -MARGIN) & (xs < window.width + MARGIN)
     near &= (ys >= -MARGIN) & (ys < window.height + MARGIN)
-    return xs[near], ys[near], hashed(grid[0], grid[1], seed + 154)[near]
+    return _Places(xs[near], ys[near], chance[near])
 
 
-def _directions(maps: Maps, rule: Rule, rows: Ints, cols: Ints, chance: Floats) -> Ints:
+def _directions(rule: Rule, maps: Maps, points: tuple[Ints, Ints], chance: Floats) -> Ints:
     """Return the direction of each cell in steps of pi / DIRECTIONS."""
-    if rule.direction is None:
+    if rule.towards is None:
         return (chance * 7919 % 1 * DIRECTIONS).astype(np.int64)
-    field = getattr(maps, rule.direction)
-    down = field[rows + 1, cols] - field[rows - 1, cols]
-    right = field[rows, cols + 1] - field[rows, cols - 1]
-    angle = np.arctan2(down, right) + (np.pi / 2 if rule.along else 0)
-    return np.round(angle * (DIRECTIONS / np.pi)).astype(np.int64) % DIRECTIONS
+    grid = rule.towards(maps)
+    rows, cols = points
+    down = grid[rows + 1, cols] - grid[rows - 1, cols]
+    right = grid[rows, cols + 1] - grid[rows, cols - 1]
+    angle = np.arctan2(down, right) + (np.pi / 2 if rule.turned else 0)
+    return np.asarray(np.round(angle * (DIRECTIONS / np.pi)), np.int64) % DIRECTIONS

@@ -46,7 +46,7 @@ class JpegCoder:
 
     def _encode(self, pixels: Bytes) -> tuple[bytes, bytes]:
         try:
-            whole: bytes = imagecodecs.jpeg8_encode(
+            whole = imagecodecs.jpeg8_encode(
                 pixels,
                 level=self.quality,
                 colorspace="RGB",
@@ -56,7 +56,7 @@ class JpegCoder:
             )
         except imagecodecs.Jpeg8Error as exc:
             raise EncodeError(f"JPEG encoding failed: {exc}") from exc
-        return _split(whole)
+        return _split(bytes(whole))
 
 
 def _split(whole: bytes) -> tuple[bytes, bytes]:
@@ -79,5 +79,4 @@ def lzw_strips(pixels: Bytes, rows: int) -> Iterator[bytes]:
     differences = pixels.copy()
     differences[:, 1:] -= pixels[:, :-1]
     for top in range(0, len(pixels), rows):
-        strip: bytes = imagecodecs.lzw_encode(differences[top : top + rows].tobytes())
-        yield strip
+        yield bytes(imagecodecs.lzw_encode(differences[top : top + rows].tobytes()))

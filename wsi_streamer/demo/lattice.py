@@ -1,4 +1,4 @@
-"""Round structures (glands, vessels, follicles) that stand loosely on a lattice and never overlap."""
+"""Round structures (glands, vessels, follicles), strewn on a loose lattice without overlap."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -15,8 +15,8 @@ FAR = -1e5
 class Pattern:
     """How one kind of structure is strewn: distances in pixels.
 
-    `across` and `along` space the lattice, `radius` is the range of half widths, `stretch` the range
-    of length to width, `gap` the least distance between two, `kept` the share of places in use.
+    `across` and `along` space the lattice, `radius` is the range of half widths, `stretch` that of
+    length to width, `gap` the least distance between two, `kept` the share of places in use.
     """
 
     across: float
@@ -37,7 +37,7 @@ class Blobs:
 
 @dataclass(frozen=True)
 class _Places:
-    """The structures of a rectangle of lattice places: centre, 1 / half axes, and number of each."""
+    """The structures of some lattice places: centre, 1 / half axes, and number of each."""
 
     u: Floats
     v: Floats
@@ -94,4 +94,6 @@ def _places(pattern: Pattern, cols: Ints, rows: Ints, seed: int) -> _Places:
     # Every second column is shifted by half a place, as bricks are; what is not kept lies far off.
     u = (col + 0.25 + 0.5 * number) * pattern.across + np.where(chance > pattern.kept, -FAR, 0)
     v = (row + 0.15 + 0.4 * other + 0.3 * (col % 2)) * pattern.along
-    return _Places(*(np.asarray(x, np.float32) for x in (u, v, 1 / half, 1 / (half * stretch), number)))
+    return _Places(
+        *(np.asarray(x, np.float32) for x in (u, v, 1 / half, 1 / (half * stretch), number))
+    )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 Ints = npt.NDArray[np.int64]
 
-# Variance of white noise after cubic B-spline interpolation, in both directions.
+# Standard deviation of numbers from 0 to 1 after cubic B-spline interpolation both ways.
 _SPLINE_STD = 0.2887 * 0.48
 
 
@@ -37,12 +37,14 @@ def smooth_noise(xs: Floats, ys: Floats, wavelength: float, seed: int) -> Floats
     top, down = _taps(ys, wavelength)
     cols = np.arange(left.min(), left.max() + 4)
     rows = np.arange(top.min(), top.max() + 4)
-    lattice = hashed(cols[None, :], rows[:, None], seed) - np.float32(0.5)
-    top -= rows[0]
-    left -= cols[0]
-    rough = sum(down[k][:, None] * lattice[top + k] for k in range(4))
-    wide = sum(across[k] * rough[:, left + k] for k in range(4))
-    return np.asarray(wide / np.float32(_SPLINE_STD), np.float32)
+    lattice = (hashed(cols[None, :], rows[:, None], seed) - 0.5) / np.float32(_SPLINE_STD)
+    tall = np.zeros((len(ys), len(cols)), np.float32)
+    noise = np.zeros((len(ys), len(xs)), np.float32)
+    for k in range(4):
+        tall += down[k][:, None] * lattice[top - rows[0] + k]
+    for k in range(4):
+        noise += across[k] * tall[:, left - cols[0] + k]
+    return noise
 
 
 def fractal(xs: Floats, ys: Floats, octaves: dict[float, float], seed: int) -> Floats:
@@ -53,19 +55,6 @@ def fractal(xs: Floats, ys: Floats, octaves: dict[float, float], seed: int) -> F
     return total
 
 
-def grain(size: int, wavelength: float, rng: np.random.Generator) -> Floats:
-    """Return a square periodic texture of mean 0 and standard deviation 1, twice as large.
-
-    It repeats after `size` pixels, and holds four periods, so that a window of up to `size` pixels
-    starting anywhere in the first one is a plain slice.
-    """
-    spectrum = np.fft.rfft2(rng.standard_normal((size, size)))
-    fy, fx = np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]
-    spectrum *= np.exp(-(fx**2 + fy**2) * wavelength**2)
-    texture = np.fft.irfft2(spectrum, s=(size, size))
-    return np.tile(((texture - texture.mean()) / texture.std()).astype(np.float32), (2, 2))
-
-
 def smoothstep(values: Floats, low: float, high: float) -> Floats:
     """Return 0 up to `low`, 1 from `high`, and a soft slope between."""
     # With `low` above `high` the slope falls.
@@ -73,15 +62,16 @@ def smoothstep(values: Floats, low: float, high: float) -> Floats:
     return np.asarray(slope * slope * (3 - 2 * slope), np.float32)
 
 
-def _taps(positions: Floats, wavelength: float) -> tuple[Ints, tuple[Floats, ...]]:
-    """Return the first of four lattice points for each position, and their spline weights."""
+def _taps(positions: Floats, wavelength: float) -> tuple[Ints, Floats]:
+    """Return the first of four lattice points for each position, and their weights, (4, n)."""
     scaled = positions.astype(np.float64) / wavelength
     first = np.floor(scaled)
-    t = (scaled - first).astype(np.float32)
+    t = scaled - first
+    # The cubic B-spline: it is as smooth as can be, and hides the lattice.
     weights = (
-        (1 - t) ** 3 / 6,
-        (3 * t**3 - 6 * t**2 + 4) / 6,
-        (-3 * t**3 + 3 * t**2 + 3 * t + 1) / 6,
-        t**3 / 6,
+        (1 - t) ** 3,
+        3 * t**3 - 6 * t**2 + 4,
+        -3 * t**3 + 3 * t**2 + 3 * t + 1,
+        t**3,
     )
-    return first.astype(np.int64) - 1, weights
+    return first.astype(np.int64) - 1, (np.stack(weights) / 6).astype(np.float32)

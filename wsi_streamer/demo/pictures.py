@@ -1,4 +1,4 @@
-"""The pictures beside the slide: thumbnail, printed label, and the macro photograph of the glass."""
+"""The pictures beside the slide: thumbnail, printed label, and macro photograph of the glass."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
@@ -12,6 +12,7 @@ MACRO = Size(1280, 431)
 
 # A slide is 75 mm long; the macro camera sees it from edge to edge.
 MACRO_PIXELS_PER_MM = MACRO.width / 75
+COVER_SLIP, COVER_COLOUR = (372, 20, 1240, 410), (243, 243, 244)
 PAPER, INK = (246, 245, 240), (32, 32, 38)
 
 
@@ -36,7 +37,7 @@ def paint_label() -> Bytes:
         (30, 46, "WSI STREAMER"),
         (84, 58, "DEMO"),
         (160, 34, "DEMO-0001  A1"),
-        (206, 28, "H&E   20x   0.499 µm/px"),
+        (206, 28, "H&E   20x   MPP 0.499"),
         (414, 20, "painted by wsi-streamer demo"),
     )
     for top, height, text in lines:
@@ -51,25 +52,30 @@ def paint_macro(slide: Bytes, size: Size, mpp: float) -> Bytes:
 
     `slide` is a small image of a slide of `size` pixels.
     """
+    image = _empty_glass()
+    scale = mpp / 1000 * MACRO_PIXELS_PER_MM
+    true_size = Size(max(round(size.width * scale), 1), max(round(size.height * scale), 1))
+    left, top, right, bottom = COVER_SLIP
+    tissue = fit(true_size, Size(right - left - 40, bottom - top - 20))
+    place = (left + right - tissue.width) // 2, (top + bottom - tissue.height) // 2
+    image.paste(Image.fromarray(shrink(slide, tissue)), place)
+    pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.5)), np.float32)
+    # The lamp is brightest in the middle, and the camera is a simple one.
+    light = 1 - 0.05 * (np.arange(MACRO.width) / MACRO.width - 0.55) ** 2 * 4
+    noise = np.random.default_rng(1).normal(0, 1.2, pixels.shape)
+    return np.asarray(np.clip(pixels * light[None, :, None] + noise, 0, 255), np.uint8)
+
+
+def _empty_glass() -> Image.Image:
+    """Return the slide on the dark stage, with its frosted end, label and cover slip."""
     image = Image.new("RGB", (MACRO.width, MACRO.height), (58, 60, 64))
     draw = ImageDraw.Draw(image)
-    draw.rounded_rectangle((4, 6, MACRO.width - 5, MACRO.height - 7), 12, fill=(226, 230, 230))
-    draw.rectangle((4, 14, 330, MACRO.height - 15), fill=(236, 238, 240))
-    # The cover slip, with a darker line where its edge bends the light.
-    draw.rectangle((372, 20, 1240, MACRO.height - 21), fill=(240, 241, 242), outline=(205, 211, 213), width=2)
+    draw.rounded_rectangle((4, 6, MACRO.width - 5, MACRO.height - 7), 12, fill=(228, 232, 232))
+    draw.rectangle((4, 14, 336, MACRO.height - 15), fill=(236, 238, 240))
+    draw.rectangle(COVER_SLIP, fill=COVER_COLOUR, outline=(205, 211, 213), width=2)
     label = Image.fromarray(paint_label()).resize((310, 371), Image.Resampling.LANCZOS)
-    image.paste(label, (12, 30))
-    millimetres = size.width * mpp / 1000, size.height * mpp / 1000
-    width, height = (max(round(mm * MACRO_PIXELS_PER_MM), 1) for mm in millimetres)
-    tissue = fit(Size(width, height), Size(820, 370))
-    small = shrink(slide, tissue).astype(np.float32) * (np.array([240, 241, 242]) / 243)
-    place = 640 - tissue.width // 2 + 130, (MACRO.height - tissue.height) // 2
-    image.paste(Image.fromarray(np.clip(small, 0, 255).astype(np.uint8)), place)
-    rng = np.random.default_rng(1)
-    pixels = np.asarray(image.filter(ImageFilter.GaussianBlur(0.5))).astype(np.float32)
-    light = 1 - 0.05 * ((np.arange(MACRO.width) - 700) / 700.0) ** 2
-    pixels = pixels * light[None, :, None] + rng.normal(0, 1.2, pixels.shape)
-    return np.clip(pixels, 0, 255).astype(np.uint8)
+    image.paste(label, (14, 30))
+    return image
 
 
 def _centred(draw: ImageDraw.ImageDraw, text: str, top: int, height: int) -> None:

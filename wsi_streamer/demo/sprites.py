@@ -12,7 +12,9 @@ from wsi_streamer.demo.noise import Floats, smoothstep
 Bytes = npt.NDArray[np.uint8]
 
 DIRECTIONS = 24
-VARIANTS = 10
+VARIANTS = 8
+# The largest length, in lengths of the look.
+LONGEST = 1.5
 
 
 class Cell(IntEnum):
@@ -30,7 +32,11 @@ class Cell(IntEnum):
 
 @dataclass(frozen=True)
 class Look:
-    """Half length and half width in pixels, darkness, and how vesicular (pale inside, clear rim)."""
+    """How cells of one kind look.
+
+    `length` and `width` are half axes in pixels, `dark` the depth of the stain, `vesicular` how
+    pale the inside is within its rim, `spread` and `uneven` how much size and outline vary.
+    """
 
     length: float
     width: float
@@ -48,7 +54,7 @@ LOOKS = {
     Cell.PLASMA: Look(6.0, 5.0, 1.15, 0.3, 0.12),
     Cell.CENTRE: Look(7.4, 6.2, 0.75, 0.55, 0.15),
     Cell.GOBLET: Look(11.0, 7.5, 1.0, 0.0, 0.18),
-    Cell.RED: Look(6.2, 5.8, 1.0, -0.2, 0.08, 0.03),
+    Cell.RED: Look(6.2, 5.8, 1.0, 0.25, 0.08, 0.03),
 }
 
 
@@ -57,41 +63,44 @@ def make_sprites(cell: Cell, seed: int) -> Bytes:
 
     The direction of stamp `number` is `number // VARIANTS * pi / DIRECTIONS`.
     """
-    look = LOOKS[cell]
     rng = np.random.default_rng((seed, int(cell)))
-    half = math.ceil(look.length * (1 + 1.6 * look.spread)) + 2
-    axis = np.arange(-half, half + 1, dtype=np.float32)
-    stamps = [
-        _stamp(look, axis, math.pi * direction / DIRECTIONS, rng)
-        for direction in range(DIRECTIONS)
-        for _ in range(VARIANTS)
-    ]
-    return np.stack(stamps)
+    angles = np.repeat(np.arange(DIRECTIONS) * (np.pi / DIRECTIONS), VARIANTS)
+    return np.stack([_stamp(LOOKS[cell], float(angle), rng) for angle in angles])
 
 
-def _stamp(look: Look, axis: Floats, angle: float, rng: np.random.Generator) -> Bytes:
-    """Return one stamp: an uneven ellipse with chromatin, a rim and sometimes a nucleolus."""
-    x, y = axis[None, :] + rng.uniform(-0.5, 0.5), axis[:, None] + rng.uniform(-0.5, 0.5)
-    angle += rng.normal(0, 0.12)
-    u, v = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
-    length = look.length * (1 + rng.normal(0, look.spread))
-    width = look.width * (1 + rng.normal(0, look.spread))
-    length, width = min(max(length, 3), 1.6 * look.length), max(width, 1.8)
+def _stamp(look: Look, angle: float, rng: np.random.Generator) -> Bytes:
+    """Return one stamp: an uneven, bent ellipse with a rim, chromatin and perhaps a nucleolus."""
+    length = look.length * min(max(1 + rng.normal(0, look.spread), 0.5), LONGEST)
+    width = max(look.width * (1 + rng.normal(0, look.spread)), 1.8)
+    u, v = _turned(math.ceil(look.length * LONGEST) + 2, angle + rng.normal(0, 0.12), rng)
     v = v + rng.normal(0, 0.06) * u * u / length
     theta = np.arctan2(v / width, u / length)
-    uneven = sum(rng.normal(0, look.uneven) * np.cos(k * theta + rng.uniform(0, 6)) for k in (2, 3, 5))
-    rho = np.hypot(u / length, v / width) * (1 + uneven)
-    inside = smoothstep((1 - rho) * min(length, width), -0.9, 1.3)
-    clumps = _blurred(rng.standard_normal(rho.shape), 1.3)
-    body = 1 - look.vesicular * smoothstep(rho, 1.0, 0.55) + (0.10 + 0.2 * max(look.vesicular, 0)) * clumps
+    rho = np.hypot(u / length, v / width)
+    for waves in (2, 3, 5):
+        rho = rho * (1 + rng.normal(0, look.uneven) * np.cos(waves * theta + rng.uniform(0, 6)))
+    rho = np.asarray(rho, np.float32)
+    clumps = _blurred(rng.standard_normal(rho.shape))
+    body = 1 - look.vesicular * smoothstep(rho, 1.0, 0.55)
+    body = body + (0.10 + 0.2 * look.vesicular) * clumps
     if look.vesicular > 0.4:
         cx, cy = rng.normal(0, 0.25, 2)
-        body += 0.7 * np.exp(-((u - cx * length) ** 2 + (v - cy * width) ** 2) / 3.5)
-    dark = look.dark * (1 + rng.normal(0, 0.10))
-    return np.clip(inside * body * dark * 140, 0, 255).astype(np.uint8)
+        body = body + 0.7 * np.exp(-((u - cx * length) ** 2 + (v - cy * width) ** 2) / 3.5)
+    inside = smoothstep((1 - rho) * np.float32(min(length, width)), -0.9, 1.3)
+    dark = 140 * look.dark * (1 + rng.normal(0, 0.10))
+    return np.asarray(np.clip(dark * inside * body, 0, 255), np.uint8)
 
 
-def _blurred(values: npt.NDArray[np.float64], radius: float) -> Floats:
-    fy, fx = (np.fft.fftfreq(n)[:, None] for n in values.shape)
-    soft = np.fft.ifft2(np.fft.fft2(values) * np.exp(-((fx.T**2 + fy**2) * 20 * radius**2))).real
+def _turned(half: int, angle: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Return coordinates along and across a direction, from a point near the middle."""
+    axis = np.arange(-half, half + 1, dtype=np.float32)
+    x, y = axis[None, :] + rng.uniform(-0.5, 0.5), axis[:, None] + rng.uniform(-0.5, 0.5)
+    u, v = x * math.cos(angle) + y * math.sin(angle), y * math.cos(angle) - x * math.sin(angle)
+    return np.asarray(u, np.float32), np.asarray(v, np.float32)
+
+
+def _blurred(values: npt.NDArray[np.float64]) -> Floats:
+    """Return noise without its finest part, with a standard deviation of 1."""
+    frequency = np.fft.fftfreq(len(values))
+    weight = np.exp(-34 * (frequency[:, None] ** 2 + frequency[None, :] ** 2))
+    soft = np.fft.ifft2(np.fft.fft2(values) * weight).real
     return np.asarray(soft / soft.std(), np.float32)
