@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wsi_streamer.errors import StorageReadError, UnsupportedFormat
+from wsi_streamer.errors import StorageReadError, StorageUnreachable, UnsupportedFormat
 from wsi_streamer.storage.block_cache import CachedReader
 
 DATA = bytes(i * 31 % 253 for i in range(10_050))
@@ -191,6 +191,24 @@ def test_a_loop_inside_the_cache_ends_with_the_time() -> None:
 
     with pytest.raises(UnsupportedFormat, match=r"more than 4 s \(WSI_OPEN_TIMEOUT\)"):
         cache.read(0, 10)
+
+
+def test_a_slow_storage_is_not_blamed_on_the_slide() -> None:
+    clock = Clock()
+    reader = CountingReader()
+    fast = reader.read
+
+    def slow(offset: int, length: int) -> bytes:
+        clock.now += 2.1
+        return fast(offset, length)
+
+    reader.read = slow  # type: ignore[method-assign]
+    cache = cached(reader, clock=clock)
+    cache.read(0, 10)
+    cache.read(500, 10)
+
+    with pytest.raises(StorageUnreachable, match="slow"):
+        cache.read(900, 10)
 
 
 def test_limits_are_told_as_people_know_them() -> None:

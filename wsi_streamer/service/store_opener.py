@@ -13,6 +13,7 @@ from wsi_streamer.service.tile_cache import TileCache, file_identity
 
 Identity = tuple[int, int]
 
+THREAD_NAME = "tile-store-opener"
 # How often it is tried to open the database.
 RETRY_S = 3.0
 # How often it is checked that the open database is the one which the folder shows.
@@ -99,8 +100,10 @@ class StoreOpener:
                 return self._attempt
             self._retry_at = now + RETRY_S
             self._attempt = _Attempt(now if self._has_failed else now + self._timeout_s)
-            thread = threading.Thread(target=self._run, args=(self._attempt,), daemon=True)
             attempt = self._attempt
+            thread = threading.Thread(
+                target=self._run, args=(attempt,), name=THREAD_NAME, daemon=True
+            )
         try:
             thread.start()
         except RuntimeError as exc:  # the system has no thread left

@@ -16,7 +16,7 @@ import diskcache
 from wsi_streamer.service.complaints import Complaints
 from wsi_streamer.service.store_folder import is_damage, open_cache
 from wsi_streamer.service.store_opener import StoreOpener
-from wsi_streamer.service.tile_cache import TileCache
+from wsi_streamer.service.tile_cache import WRITE_WAIT_S, TileCache
 
 logger = logging.getLogger(__name__)
 
@@ -128,20 +128,18 @@ class TileStore:
             return None
         text = key.text
         try:
-            entry = cache.load(text)
+            sealed = cache.load(text)
         except OSError as exc:
             self._discard(cache, text, str(exc))
             return None
         except sqlite3.Error as exc:
             self._recover(cache, "read", exc)
             return None
-        if entry is None:
+        if sealed is None:
             return None
-        data = find_sealed(text, entry.value)
+        data = find_sealed(text, sealed)
         if data is None:
             self._discard(cache, text, "an entry of the tile store is damaged")
-        elif entry.is_stale:
-            self._write(cache, partial(cache.mark_used, text))
         return data
 
     def put(self, key: TileKey, data: bytes) -> None:
@@ -176,14 +174,18 @@ class TileStore:
         self._write(cache, partial(cache.discard, text))
 
     def _write(self, cache: TileCache, action: Callable[[], None]) -> None:
-        if self._clock() < self._no_writes_until:
+        now = self._clock()
+        if now < self._no_writes_until:
             return
+        if self._pause_s > FIRST_PAUSE_S:
+            # After a pause one thread finds out; the others do not wait with it.
+            self._no_writes_until = now + WRITE_WAIT_S
         try:
             action()
         except (sqlite3.Error, diskcache.Timeout) as exc:
             self._recover(cache, "write", exc)
         else:
-            self._pause_s = FIRST_PAUSE_S
+            self._pause_s, self._no_writes_until = FIRST_PAUSE_S, now
 
     def _recover(self, cache: TileCache, what: str, exc: Exception) -> None:
         """Do what makes the next request fare better than this one."""

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
-from wsi_streamer.errors import UnsupportedFormat
+from wsi_streamer.errors import StorageUnreachable, UnsupportedFormat
 from wsi_streamer.storage.base import RangeReader
 from wsi_streamer.storage.bounds import check_range
 
@@ -29,7 +29,7 @@ class CachedReader:
 
     Missing blocks that are neighbours come in one request. Raises UnsupportedFormat, naming the
     limit, before more than `max_bytes` or `max_requests` are asked for, and for any read later
-    than `deadline_s` seconds from now.
+    than `deadline_s` seconds from now; StorageUnreachable if most of these went by waiting.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class CachedReader:
         self._end = clock() + deadline_s
         self._lock = threading.Lock()
         self._blocks: OrderedDict[int, bytes] = OrderedDict()
+        self._waited_s = 0.0
         self.bytes_read = 0
         self.requests = 0
 
@@ -116,7 +117,9 @@ class CachedReader:
             self._check_limits(self.bytes_read + cost, self.requests + 1)
             self.bytes_read += cost
             self.requests += 1
+        started = self._clock()
         data = self._reader.read(start, end - start)
+        self._waited_s += self._clock() - started
         return {first + i: data[i * size : (i + 1) * size] for i in range(count)}
 
     def _cut(self, blocks: dict[int, bytes], offset: int, length: int) -> bytes:
@@ -135,6 +138,9 @@ class CachedReader:
             limit = f"more than {self._max_requests} storage requests (WSI_OPEN_MAX_REQUESTS)"
         elif self._clock() > self._end:
             limit = f"more than {self._deadline_s:g} s (WSI_OPEN_TIMEOUT)"
+            if self._waited_s > self._deadline_s / 2:
+                # Not the file's fault: it may go better next time.
+                raise StorageUnreachable(f"the storage is slow: opening needs {limit}")
         else:
             return
         raise UnsupportedFormat(f"opening it needs {limit}")
