@@ -13,11 +13,14 @@ import tempfile
 import time
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from mypy_boto3_s3 import S3Client
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 REGION = "us-east-1"
 SERVICES = ("master", "volume", "filer", "s3", "admin")
@@ -60,7 +63,7 @@ class S3Server:
         """The URL of the S3 service."""
         return f"http://127.0.0.1:{self.ports['s3']}"
 
-    def client(self, secret_key: str | None = None) -> S3Client:
+    def client(self, secret_key: str | None = None) -> "S3Client":
         """Return a new boto3 client with the right credentials, or with another secret."""
         return boto3.session.Session().client(
             "s3",

@@ -1,14 +1,17 @@
 """The same storage on a real S3 server: what the faulty one cannot vouch for."""
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
-from mypy_boto3_s3 import S3Client
 
 from tests.s3_server import S3Server
 from wsi_streamer.errors import ConfigError, SlideChanged, SlideNotFound, StorageError
 from wsi_streamer.storage import open_storage
 from wsi_streamer.storage.s3 import S3Storage
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 NAMES = [
     "a b/slide one.svs",
@@ -30,7 +33,7 @@ def s3() -> Iterator[S3Server]:
 
 
 @pytest.fixture(scope="module")
-def client(s3: S3Server) -> Iterator[S3Client]:
+def client(s3: S3Server) -> Iterator["S3Client"]:
     client = s3.client()
     yield client
     client.close()
@@ -64,7 +67,7 @@ def list_all(storage: S3Storage, prefix: str = "", limit: int = 1000) -> list[st
     return names
 
 
-def test_slides_are_found_and_read_whatever_their_names(s3: S3Server, client: S3Client) -> None:
+def test_slides_are_found_and_read_whatever_their_names(s3: S3Server, client: "S3Client") -> None:
     storage = make_storage(s3, prefix="names/")
     for name in NAMES:
         client.put_object(Bucket="slides", Key=f"names/{name}", Body=name.encode() * 10_000)
@@ -80,7 +83,7 @@ def test_slides_are_found_and_read_whatever_their_names(s3: S3Server, client: S3
         assert storage.list(name, "", 10).names == (name,)
 
 
-def test_paging_gives_each_slide_once_and_ends(s3: S3Server, client: S3Client) -> None:
+def test_paging_gives_each_slide_once_and_ends(s3: S3Server, client: "S3Client") -> None:
     names = [f"{i:03}.svs" for i in range(25)] + ["b/1.svs", "b/2.svs", "c.svs"]
     for name in names:
         client.put_object(Bucket="slides", Key=f"paging/{name}", Body=b"x")
@@ -94,7 +97,7 @@ def test_paging_gives_each_slide_once_and_ends(s3: S3Server, client: S3Client) -
     assert list_all(storage, "nothing") == []
 
 
-def test_a_prefix_hides_the_rest_of_the_bucket(s3: S3Server, client: S3Client) -> None:
+def test_a_prefix_hides_the_rest_of_the_bucket(s3: S3Server, client: "S3Client") -> None:
     client.put_object(Bucket="slides", Key="inside/a.svs", Body=b"mine")
     client.put_object(Bucket="slides", Key="outside/b.svs", Body=b"not mine")
     storage = make_storage(s3, prefix="inside/")
@@ -108,7 +111,7 @@ def test_a_prefix_hides_the_rest_of_the_bucket(s3: S3Server, client: S3Client) -
             storage.stat(key)
 
 
-def test_an_overwritten_slide_is_noticed(s3: S3Server, client: S3Client) -> None:
+def test_an_overwritten_slide_is_noticed(s3: S3Server, client: "S3Client") -> None:
     storage = make_storage(s3)
     client.put_object(Bucket="slides", Key="changing.svs", Body=b"1" * 200_000)
     reader = storage.open("changing.svs")
@@ -122,7 +125,7 @@ def test_an_overwritten_slide_is_noticed(s3: S3Server, client: S3Client) -> None
     assert storage.open("changing.svs").read(100_000, 3) == b"222"
 
 
-def test_a_removed_slide_is_noticed(s3: S3Server, client: S3Client) -> None:
+def test_a_removed_slide_is_noticed(s3: S3Server, client: "S3Client") -> None:
     storage = make_storage(s3)
     client.put_object(Bucket="slides", Key="going.svs", Body=b"1" * 200_000)
     reader = storage.open("going.svs")
@@ -134,7 +137,7 @@ def test_a_removed_slide_is_noticed(s3: S3Server, client: S3Client) -> None:
         storage.open("going.svs")
 
 
-def test_an_empty_object_can_be_opened(s3: S3Server, client: S3Client) -> None:
+def test_an_empty_object_can_be_opened(s3: S3Server, client: "S3Client") -> None:
     client.put_object(Bucket="slides", Key="empty.svs", Body=b"")
     storage = make_storage(s3)
 
@@ -145,7 +148,7 @@ def test_an_empty_object_can_be_opened(s3: S3Server, client: S3Client) -> None:
 
 
 def test_a_slide_uploaded_in_parts_is_read_across_their_borders(
-    s3: S3Server, client: S3Client
+    s3: S3Server, client: "S3Client"
 ) -> None:
     parts = [bytes([i]) * (5 * 1024 * 1024) for i in range(3)]
     upload = client.create_multipart_upload(Bucket="slides", Key="parts.svs")["UploadId"]

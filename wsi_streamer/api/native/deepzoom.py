@@ -82,7 +82,7 @@ def get_deepzoom_tile(slide_id: str, level: str, place: str) -> Response:
 
 
 def _region(image: DeepZoom, level: int, col: int, row: int) -> Region:
-    if level > image.top_level:
+    if not 0 <= level <= image.top_level:
         raise InvalidLevel(f"DeepZoom level {level} does not exist (0-{image.top_level})")
     grid = image.grid(level)
     if not grid.contains(col, row):
