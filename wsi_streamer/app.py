@@ -53,7 +53,6 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.url_map.merge_slashes = False
     app.json = _Json(app)
     app.config["MAX_CONTENT_LENGTH"] = 0
-    app.config["SEND_FILE_MAX_AGE_DEFAULT"] = 3600
     app.extensions[NAME] = make_context(settings)
     app.before_request(check_target)
     for api in APIS:
