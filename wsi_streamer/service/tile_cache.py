@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import diskcache
@@ -35,13 +35,17 @@ MARK_USED = "UPDATE Cache SET access_time = ? WHERE key = ? AND raw = 1"
 EVICT = "DELETE FROM Cache WHERE rowid IN (SELECT rowid FROM Cache ORDER BY access_time LIMIT ?)"
 
 
-class TileConnection(sqlite3.Connection):
-    """A connection that closes with the thread it belonged to (a warning since Python 3.13)."""
+class ThreadEnd:
+    """Closes a connection when the thread, or the cache, that alone holds this object is gone.
+
+    The connection itself would wait for the garbage collector, which knows nothing of files.
+    """
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
 
     def __del__(self) -> None:
-        # One that could not be opened says so when it is closed.
-        with suppress(sqlite3.ProgrammingError):
-            self.close()
+        self._connection.close()
 
 
 def file_identity(path: Path) -> tuple[int, int]:
@@ -53,14 +57,20 @@ def file_identity(path: Path) -> tuple[int, int]:
 def connect(database: Path, timeout_s: float) -> sqlite3.Connection:
     """Return a connection to a database that exists; raises sqlite3.Error."""
     # mode=rw: where the file is gone, SQLite would make one that others can read.
-    return sqlite3.connect(
+    connection = sqlite3.connect(
         f"{database.as_uri()}?mode=rw",
         uri=True,
         timeout=timeout_s,
         isolation_level=None,
         check_same_thread=False,
-        factory=TileConnection,
     )
+    # Text that is none would be an error of the connection, not of the row that holds it.
+    connection.text_factory = _lenient_text
+    return connection
+
+
+def _lenient_text(data: bytes) -> str:
+    return data.decode(errors="replace")
 
 
 class TileCache(diskcache.Cache):
@@ -86,7 +96,7 @@ class TileCache(diskcache.Cache):
         self.path = directory / DATABASE
         self._log = directory / f"{DATABASE}-wal"
         self._log_pages = min(max(max_bytes // 20 // PAGE, 16), 1000)
-        self._longest_log = self._log_pages * PAGE + max_bytes // 10
+        self._longest_log = self._log_pages * PAGE + max_bytes // 20
         self._next_copy = time.monotonic()
         self._writing = threading.Lock()
         self._used: set[str] = set()
@@ -111,6 +121,7 @@ class TileCache(diskcache.Cache):
         if found is not None:
             return found
         made = connect(self.path, self._timeout)
+        self._local.end = ThreadEnd(made)
         made.execute("PRAGMA synchronous = NORMAL")
         made.execute("PRAGMA cache_size = -1024")
         made.execute("PRAGMA mmap_size = 0")
