@@ -96,7 +96,8 @@ class StoreOpener:
         """Return the attempt under way; start one if it is time to."""
         with self._lock:
             now = self._clock()
-            if self._attempt or self._is_closed or now < self._retry_at:
+            is_settled = self._is_closed or self._cache is not None
+            if self._attempt or is_settled or now < self._retry_at:
                 return self._attempt
             self._retry_at = now + RETRY_S
             self._attempt = _Attempt(now if self._has_failed else now + self._timeout_s)

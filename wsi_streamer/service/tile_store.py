@@ -182,7 +182,7 @@ class TileStore:
             self._no_writes_until = now + WRITE_WAIT_S
         try:
             action()
-        except (sqlite3.Error, diskcache.Timeout) as exc:
+        except (sqlite3.Error, diskcache.Timeout, OSError) as exc:
             self._recover(cache, "write", exc)
         else:
             self._pause_s, self._no_writes_until = FIRST_PAUSE_S, now
