@@ -2,8 +2,10 @@
 # make test   the whole suite
 # make check  ruff, mypy, the layering test
 
-# The newest Python that we support and that is here; PYTHON=... names another.
-PYTHON ?= $(firstword $(foreach v,3.13 3.12 3.11,$(shell command -v python$(v) 2>/dev/null)) python3)
+# The newest Python that we support, is here and can make environments; PYTHON=... names another.
+PYTHON ?= $(shell for it in python3.13 python3.12 python3.11 python3; do \
+	$$it -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$it && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
@@ -28,7 +30,7 @@ install: $(VENV)/.installed
 	$(BIN)/wsi-streamer demo .demo
 
 $(VENV)/.installed: setup.cfg setup.py
-	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed") if sys.version_info < (3, 11) else 0'
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer with venv is needed"; exit 1; }
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(PIP) install -e .
 	touch $@
