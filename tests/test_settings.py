@@ -78,14 +78,36 @@ def test_an_empty_variable_counts_as_unset():
 
 def test_every_setting_has_a_variable_that_is_read():
     samples = {bool: "true", int: "17", float: "17", str: "public"}
+    own = {"cors_origins": "https://a.example", "block_size": "8192", "open_max_bytes": "70000"}
     for item in fields(Settings):
-        if item.name in ("cors_origins", "auth_enabled"):
-            continue
-        text = samples[type(item.default)]
-        settings = Settings.from_env({env_name(item.name): text})
-        assert str(getattr(settings, item.name)).lower() == (text if text != "17" else text) or (
-            getattr(settings, item.name) == 17
-        )
+        text = own.get(item.name, samples.get(type(item.default)))
+        environ = {env_name(item.name): text, "WSI_AUTH_SECRET": SECRET}
+        if item.name not in ("auth_secret", "auth_secret_file"):
+            value = getattr(Settings.from_env(environ), item.name)
+            assert str(value).lower().strip("(',)") in (text, f"{text}.0"), item.name
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["https://*.example.com", "*.example.com", "https://a.example/path", "https://a.(b|c).example"],
+)
+def test_an_origin_cannot_be_a_pattern_that_lets_strangers_in(origin):
+    with pytest.raises(ConfigError, match="WSI_CORS_ORIGINS"):
+        Settings.from_env({"WSI_CORS_ORIGINS": origin})
+
+
+@pytest.mark.parametrize("name", ["WSI_BLOCK_SIZE", "WSI_OPEN_MAX_BYTES"])
+def test_a_size_with_which_no_slide_could_open_is_refused(name):
+    with pytest.raises(ConfigError, match=name):
+        Settings.from_env({name: "0"})
+
+
+@pytest.mark.parametrize(
+    ("host", "bind"),
+    [("::1", "[::1]:3000"), ("[::]", "[::]:3000"), ("localhost", "localhost:3000")],
+)
+def test_ipv6_addresses_can_be_listened_on(host, bind):
+    assert Settings.from_env({"WSI_HOST": host}).bind == bind
 
 
 class TestSecrets:
@@ -113,6 +135,11 @@ class TestSecrets:
         path.chmod(0o644)
         with pytest.raises(ConfigError, match="chmod 600"):
             Settings.from_env({"WSI_AUTH_ENABLED": "true", "WSI_AUTH_SECRET_FILE": str(path)})
+
+    def test_a_secret_is_taken_as_it_is_spaces_and_all(self):
+        secret = " " + SECRET + "\udcff "
+        settings = Settings.from_env({"WSI_AUTH_ENABLED": "true", "WSI_AUTH_SECRET": secret})
+        assert settings.secrets() == (b" " + SECRET.encode() + b"\xff ",)
 
     def test_the_secret_does_not_show_in_the_settings_text(self):
         settings = Settings.from_env({"WSI_AUTH_ENABLED": "true", "WSI_AUTH_SECRET": SECRET})

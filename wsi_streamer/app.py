@@ -1,7 +1,10 @@
 """create_app(): builds every object once and wires it; the only wiring."""
 
+import hashlib
 import logging
 import os
+import re
+from pathlib import Path
 
 from flask import Flask, Response
 from flask.json.provider import DefaultJSONProvider
@@ -16,6 +19,7 @@ from wsi_streamer.auth.allow_all import AllowAll
 from wsi_streamer.auth.base import Authenticator
 from wsi_streamer.auth.cursor import CursorSigner, load_or_create_key
 from wsi_streamer.auth.signed_url import SignedUrlAuthenticator
+from wsi_streamer.errors import ConfigError
 from wsi_streamer.formats import EXTENSIONS
 from wsi_streamer.formats.base import Limits
 from wsi_streamer.mappers.direct import DirectMapper
@@ -26,6 +30,9 @@ from wsi_streamer.service.tile_service import TileService
 from wsi_streamer.service.tile_store import TileStore
 from wsi_streamer.settings import Settings
 from wsi_streamer.storage import open_storage
+from wsi_streamer.storage.base import Storage
+
+log = logging.getLogger(__name__)
 
 METHODS = ("GET", "HEAD", "OPTIONS")
 
@@ -42,7 +49,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     Opens no socket and no file, so that it can run before a fork; raises ConfigError.
     """
     settings = settings or Settings.from_env(os.environ)
-    pages = settings.static_path
+    pages = check_pages(settings)
     app = Flask(
         __name__,
         static_folder=str(pages),
@@ -60,7 +67,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     errors.register(app)
     CORS(
         app,
-        origins=list(settings.cors_origins),
+        origins=_origins(settings),
         send_wildcard=settings.cors_origins == ("*",),
         methods=list(METHODS),
         expose_headers=list(EXPOSED_HEADERS),
@@ -73,13 +80,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def make_service(settings: Settings) -> TileService:
     """Return the tile service that the settings describe."""
-    storage = open_storage(
-        settings.source_uri,
-        endpoint_url=settings.s3_endpoint or None,
-        region=settings.s3_region,
-        anonymous=settings.s3_anonymous,
-        timeout_s=settings.s3_timeout,
-    )
+    storage = make_storage(settings)
     mapper = DirectMapper(storage, EXTENSIONS, max_list_calls=settings.list_pages)
     registry = SlideRegistry(
         mapper,
@@ -93,6 +94,17 @@ def make_service(settings: Settings) -> TileService:
         RegionReader(PixelCache(settings.cache_pixels), max_pixels=settings.flat_max_pixels),
         TileStore(settings.cache_path, settings.cache_tiles),
         default_quality=settings.jpeg_quality,
+    )
+
+
+def make_storage(settings: Settings) -> Storage:
+    """Return the storage that the settings name; nothing is asked of it yet."""
+    return open_storage(
+        settings.source_uri,
+        endpoint_url=settings.s3_endpoint or None,
+        region=settings.s3_region,
+        anonymous=settings.s3_anonymous,
+        timeout_s=settings.s3_timeout,
     )
 
 
@@ -136,7 +148,29 @@ def make_authenticator(settings: Settings) -> Authenticator:
 def _cursor_key(settings: Settings) -> bytes:
     """Return a key that all workers share: the secret or, without one, a file of the cache."""
     secrets = settings.secrets()
-    return secrets[0] if secrets else load_or_create_key(settings.cache_path / "cursor.key")
+    if secrets:
+        return secrets[0]
+    try:
+        return load_or_create_key(settings.cache_path / "cursor.key")
+    except ConfigError as exc:
+        # Everybody may list everything here: a cursor that can be made up gives nothing away.
+        log.warning("cursors of listings can be made up: %s", exc)
+        return hashlib.sha256(os.fsencode(settings.source_uri)).digest()
+
+
+def check_pages(settings: Settings) -> Path:
+    """Return the folder of the web pages; raises ConfigError if it has none."""
+    folder = settings.static_path
+    if not (folder / "pages" / "viewer.html").is_file():
+        raise ConfigError(f"{folder} has no web pages (WSI_STATIC_DIR)")
+    return folder
+
+
+def _origins(settings: Settings) -> str | list[re.Pattern[str]]:
+    """Return the origins as flask-cors compares them: it takes texts for patterns, unanchored."""
+    if settings.cors_origins == ("*",):
+        return "*"
+    return [re.compile(re.escape(origin) + r"\Z") for origin in settings.cors_origins]
 
 
 def _add_security_headers(response: Response) -> Response:

@@ -21,6 +21,9 @@ from wsi_streamer.errors import ConfigError
 # The published default: a tile server is meant to be reached. `make run` binds to loopback.
 ANY_ADDRESS = str(IPv4Address(0))
 
+# An origin is a scheme, a host and maybe a port (RFC 6454); no wildcards.
+ORIGIN = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
+
 SIZE_UNITS = {
     "": 1,
     "b": 1,
@@ -41,6 +44,23 @@ def parse_size(text: str) -> int:
     if not match or match[2] not in SIZE_UNITS:
         raise ValueError("a size such as 100MB, 2GiB or a number of bytes")
     return int(float(match[1]) * SIZE_UNITS[match[2]])
+
+
+def size(low: int, high: int = 10**15) -> Callable[[str], int]:
+    """Return a parser of sizes in bytes from `low` to `high`."""
+
+    def parse(text: str) -> int:
+        value = parse_size(text)
+        if low <= value <= high:
+            return value
+        raise ValueError(f"a size from {low} to {high} bytes")
+
+    return parse
+
+
+def parse_host(text: str) -> str:
+    """Return a host name or address; IPv6 may stand in brackets, as in a URL."""
+    return text.strip().removeprefix("[").removesuffix("]")
 
 
 def parse_bool(text: str) -> bool:
@@ -92,7 +112,7 @@ def parse_origins(text: str) -> tuple[str, ...]:
     origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
     if "any" in origins or "*" in origins:
         return ("*",)
-    if any(not re.fullmatch(r"https?://[^/\s]+", origin) for origin in origins):
+    if any(not ORIGIN.fullmatch(origin) for origin in origins):
         raise ValueError('"any", or origins such as https://example.com, separated by commas')
     return origins
 
@@ -129,7 +149,7 @@ class Settings:
     )
 
     # The web server.
-    host: str = setting(ANY_ADDRESS, "Address to listen on")
+    host: str = setting(ANY_ADDRESS, "Address to listen on", parse_host)
     port: int = setting(3000, "Port to listen on", integer(0, 65535))
     workers: int = setting(0, "Worker processes; 0: one a core", integer(0, 512), shown="0 (cores)")
     threads: int = setting(4, "Threads of a worker", integer(1, 256))
@@ -171,7 +191,10 @@ class Settings:
         100, "Blocks kept in memory while a slide is being opened", integer(1, 10_000)
     )
     block_size: int = setting(
-        262_144, "Size of a block read while a slide is being opened", parse_size, shown="256KiB"
+        262_144,
+        "Size of a block read while a slide is being opened",
+        size(4096, 2**30),
+        shown="256KiB",
     )
     revalidate_s: float = setting(
         5.0, "Seconds before a worker asks again whether a slide was replaced", seconds(0, 86400)
@@ -190,7 +213,7 @@ class Settings:
         20, "Most listing calls to the storage for one GET /slides", integer(1, 1000)
     )
     open_max_bytes: int = setting(
-        16 * 1024 * 1024, "Most bytes read to open a slide", parse_size, shown="16MiB"
+        16 * 1024 * 1024, "Most bytes read to open a slide", size(65_536), shown="16MiB"
     )
     open_max_requests: int = setting(
         64, "Most storage requests made to open a slide", integer(1, 10_000)
@@ -209,9 +232,11 @@ class Settings:
         """Return the settings that environment variables give; raises ConfigError."""
         values: dict[str, Any] = {}
         for item in fields(cls):
-            text = environ.get(env_name(item.name), "").strip()
-            if not text:
+            text = environ.get(env_name(item.name), "")
+            if not text.strip():
                 continue
+            # A space at the end of a secret is part of it.
+            text = text if item.name == "auth_secret" else text.strip()
             try:
                 values[item.name] = item.metadata["parse"](text)
             except ValueError as exc:
@@ -235,6 +260,12 @@ class Settings:
         )
 
     @property
+    def bind(self) -> str:
+        """Host and port as servers and URLs write them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
     def worker_count(self) -> int:
         """Number of worker processes."""
         return self.workers or os.cpu_count() or 1
@@ -246,7 +277,7 @@ class Settings:
         """
         if not self.auth_enabled:
             return ()
-        secrets = [self.auth_secret.encode()] if self.auth_secret else []
+        secrets = [os.fsencode(self.auth_secret)] if self.auth_secret else []
         if self.auth_secret_file:
             secrets += read_secrets(Path(self.auth_secret_file))
         if not secrets:
@@ -265,7 +296,7 @@ class Settings:
         base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         if not os.path.isabs(base) or not os.access(os.path.expanduser("~"), os.W_OK):
             base = os.path.join(tempfile.gettempdir(), f"wsi-streamer-{os.getuid()}")
-        name = hashlib.sha256(self.source_uri.encode()).hexdigest()[:16]
+        name = hashlib.sha256(os.fsencode(self.source_uri)).hexdigest()[:16]
         return Path(base) / "wsi-streamer" / name
 
     @property
@@ -300,7 +331,7 @@ def read_secrets(path: Path) -> list[bytes]:
 
 
 def shipped(name: str) -> Path:
-    """Return a file or folder that is shipped beside the package: "static", "gunicorn.conf.py".
+    """Return a file or folder that is shipped beside the package: "static".
 
     In a checkout it lies at the top level. An installed wheel puts it below `share/wsi_streamer`
     of whatever prefix it went to, which only the record of the installation knows.
@@ -310,8 +341,12 @@ def shipped(name: str) -> Path:
         return checkout
     wanted = f"share/wsi_streamer/{name}"
     for file in metadata.files("wsi-streamer") or ():
-        before, found, after = file.as_posix().partition(wanted)
-        if found and (not after or after.startswith("/")):
+        _, found, after = file.as_posix().partition(wanted)
+        if found and after[:1] in ("", "/") and Path(str(file.locate())).exists():
             path = Path(str(file.locate()))
             return path.parents[after.count("/") - 1] if after else path
+    # `pip install --target` moves it beside the package and does not write that down.
+    beside = Path(__file__).resolve().parent.parent / "share" / "wsi_streamer" / name
+    if beside.exists():
+        return beside
     raise ConfigError(f"this installation lacks {name}: install wsi-streamer again")

@@ -130,8 +130,10 @@ def test_a_broken_query_is_told_the_same_way_and_is_no_server_error(
     ],
 )
 def test_a_signature_has_one_spelling(signature: str) -> None:
-    assert refusal(TILE, f"sig={signature}&exp={EXP}") is InvalidSignatureFormat
-    assert refusal(TILE, f"vt={signature}&exp={EXP}") is InvalidSignatureFormat
+    is_hex = signature == SIG.upper()
+    expected = InvalidSignature if is_hex else InvalidSignatureFormat
+    assert refusal(TILE, f"sig={signature}&exp={EXP}") is expected
+    assert refusal(TILE, f"vt={signature}&exp={EXP}") is expected
 
 
 @pytest.mark.parametrize(
@@ -222,3 +224,8 @@ def test_no_error_text_gives_the_right_signature_away() -> None:
             make_authenticator().authorize(Access(Scope.SLIDE, TILE, query, "a.svs"))
         assert SIG not in str(caught.value)
         assert SECRET.decode() not in str(caught.value)
+
+
+@pytest.mark.parametrize("signature", ["ab", "00" * 31, "00" * 32, "00" * 33, "ABCDEF"])
+def test_hexadecimal_of_any_length_is_a_signature_that_does_not_match(signature: str) -> None:
+    assert refusal(TILE, f"sig={signature}&exp={EXP}") is InvalidSignature

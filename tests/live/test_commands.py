@@ -166,6 +166,37 @@ class TestServe:
         assert answer.headers["X-Tile-Quality"] == "44"
         assert answer.headers["Cache-Control"] == "public, max-age=7"
 
+    def test_a_switch_can_be_turned_off_by_its_flag(self, slide_folder):
+        env = {"WSI_AUTH_ENABLED": "true", "WSI_AUTH_SECRET": SECRET}
+        command = (*COMMAND, str(slide_folder), "--no-auth-enabled")
+        with start_server("", env, command=command) as server:
+            assert server.ask("/slides").status == 200
+
+    def test_queries_and_control_characters_stay_out_of_the_log(self, slide_folder):
+        command = (*COMMAND, str(slide_folder), "--verbose")
+        with start_server("", {}, command=command) as server:
+            server.ask("/slides/a%0Aforged.svs?sig=topsecret&exp=1")
+            with socket.create_connection(("127.0.0.1", server.port)) as raw:
+                raw.sendall(b"GET /slides/\xff.svs?sig=topsecret HTTP/1.1\r\nHost: x\r\n\r\n")
+                raw.recv(1000)
+            log = server.log
+        assert "/slides/a%0Aforged.svs" in log
+        assert "topsecret" not in log
+
+    def test_the_module_of_the_package_configures_gunicorn_anywhere(self, slide_folder, tmp_path):
+        config = "python:wsi_streamer.gunicorn_conf"
+        command = (str(BIN / "gunicorn"), "-c", config, "wsi_streamer.wsgi:app")
+        with start_server(str(slide_folder), {"WSI_HOST": "::"}, command=command) as server:
+            assert f"http://[::]:{server.port}" in server.log
+            assert "Using worker: gthread" in server.log
+
+    def test_a_cache_that_cannot_be_kept_does_not_stop_the_server(self, slide_folder, tmp_path):
+        (tmp_path / "file").write_text("no folder")
+        env = {"WSI_CACHE_DIR": str(tmp_path / "file")}
+        with start_server(str(slide_folder), env) as server:
+            assert server.ask("/slides?limit=1").json()["next_cursor"]
+            assert server.ask("/tiles/plain.svs/0/0/0.jpg").status == 200
+
     def test_help_names_every_command_and_flag(self):
         text = run("--help").stdout
         for words in ("serve", "sign", "check", "demo", "--cache-tiles", "WSI_CACHE_TILES"):

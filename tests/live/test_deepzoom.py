@@ -127,7 +127,13 @@ def test_a_level_that_is_not_there_is_refused(live_server: Server, level: str) -
     assert answer.error() in ((400, "invalid_level"), (404, "not_found"))
 
 
-@pytest.mark.parametrize("place", ["6_0", "0_5", "-1_0", "0_-1", "0", "0_0_0", "a_b", "_", "0-0"])
+@pytest.mark.parametrize("place", ["0", "0_0_0", "a_b", "_", "0-0", "0_0.png", "%D9%A3_0"])
+def test_what_is_no_tiles_name_is_not_found(live_server: Server, place: str) -> None:
+    answer = live_server.ask(f"/slides/plain.svs/dzi_files/11/{place}")
+    assert answer.error() == (404, "not_found")
+
+
+@pytest.mark.parametrize("place", ["6_0", "0_5", "-1_0", "0_-1"])
 def test_a_tile_that_is_not_there_is_refused(live_server: Server, place: str) -> None:
     answer = live_server.ask(f"/slides/plain.svs/dzi_files/11/{place}.jpg")
     assert answer.error() == (400, "tile_out_of_bounds")

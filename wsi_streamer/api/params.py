@@ -65,5 +65,9 @@ def tile_address(level: str, col: str, row: str) -> TileAddress:
 
 
 def _integer(text: str) -> int:
-    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
-    return sign * parse_decimal(digits, MAX_DIGITS)
+    if not text.startswith("-"):
+        return parse_decimal(text, MAX_DIGITS)
+    value = parse_decimal(text[1:], MAX_DIGITS)
+    if not value:
+        raise ValueError("-0 is no number")
+    return -value

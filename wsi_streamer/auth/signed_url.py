@@ -32,7 +32,8 @@ from wsi_streamer.errors import (
     SignatureExpired,
 )
 
-SIGNATURE = re.compile(r"[0-9a-f]{64}")
+# What the published server takes for hexadecimal; only 64 lower-case digits can match.
+SIGNATURE = re.compile(r"(?:[0-9a-fA-F]{2})+")
 EXPIRY_DIGITS = 12
 
 # A viewer token does not open the viewer page: the page makes a new token, and so would never end.
@@ -163,7 +164,7 @@ def _check_format(signatures: list[str], tokens: list[str]) -> str:
     given = (signatures or tokens)[0]
     if len(signatures) > 1 or len(tokens) > 1 or not SIGNATURE.fullmatch(given):
         raise InvalidSignatureFormat(
-            "sig or vt must be sent once, as 64 lower-case hexadecimal digits"
+            "sig or vt must be sent once, in hexadecimal digits"
         )
     return given
 

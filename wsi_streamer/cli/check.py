@@ -4,8 +4,8 @@ import time
 
 import click
 
-from wsi_streamer.app import make_limits
-from wsi_streamer.cli.options import OneLine, read_settings, setting_options, storage_of
+from wsi_streamer.app import make_limits, make_storage
+from wsi_streamer.cli.options import OneLine, read_settings, setting_options
 from wsi_streamer.errors import WsiError
 from wsi_streamer.formats import EXTENSIONS, open_slide
 from wsi_streamer.imaging.decode import decode_tile
@@ -23,7 +23,7 @@ STORAGE_FIELDS = ("s3_bucket", "s3_endpoint", "s3_region", "s3_anonymous", "s3_t
 @click.option("--test-slide", metavar="ID", help="Open a slide and decode a tile.")
 @setting_options(*STORAGE_FIELDS)
 def check(
-    source: str | None, list_slides: bool, test_slide: str | None, **flags: str | None
+    source: str | None, list_slides: bool, test_slide: str | None, **flags: str | bool | None
 ) -> None:
     """Check the configuration and the connection to the storage."""
     try:
@@ -35,15 +35,16 @@ def check(
 
 
 def _check_storage(settings: Settings, list_slides: bool, test_slide: str | None) -> None:
+    storage = make_storage(settings)
     uri = settings.source_uri
-    if uri.startswith("s3://"):
-        bucket, _, prefix = uri.removeprefix("s3://").partition("/")
+    if uri.lower().startswith("s3://"):
+        bucket, _, prefix = uri[len("s3://") :].partition("/")
         click.echo(f"Bucket:     {bucket}" + (f" (prefix {prefix})" if prefix else ""))
         click.echo(f"Endpoint:   {settings.s3_endpoint or 'AWS'}")
         click.echo(f"Region:     {settings.s3_region}")
     else:
         click.echo(f"Folder:     {uri}")
-    storage = storage_of(settings)
+    storage.check()
     click.echo("Connection: ok")
     if list_slides:
         _list_slides(storage)

@@ -7,8 +7,8 @@ from typing import IO, Any
 
 import click
 
+from wsi_streamer.app import make_storage
 from wsi_streamer.settings import Settings, env_name, flag_name
-from wsi_streamer.storage import open_storage
 from wsi_streamer.storage.base import Storage
 
 
@@ -32,7 +32,8 @@ def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
             # Values stay text: settings.py is the one parser of flags and variables alike.
             flag = flag_name(item.name)
             if isinstance(item.default, bool):
-                option = click.option(flag, item.name, help=text, is_flag=True, flag_value="true")
+                no_flag = flag.replace("--no-", "--") if "--no-" in flag else f"--no-{flag[2:]}"
+                option = click.option(f"{flag}/{no_flag}", item.name, help=text, default=None)
             else:
                 option = click.option(flag, item.name, help=text, metavar="TEXT")
             command = option(command)
@@ -41,17 +42,17 @@ def setting_options(*names: str) -> Callable[[Callable[..., None]], Callable[...
     return decorate
 
 
-def read_settings(source: str | None, flags: Mapping[str, str | None]) -> Settings:
+def read_settings(source: str | None, flags: Mapping[str, str | bool | None]) -> Settings:
     """Return the settings of the environment with the flags over it; raises ConfigError."""
     return Settings.from_env(merge_env(source, flags))
 
 
-def merge_env(source: str | None, flags: Mapping[str, str | None]) -> dict[str, str]:
+def merge_env(source: str | None, flags: Mapping[str, str | bool | None]) -> dict[str, str]:
     """Return the environment with the flags in it: a flag beats a variable."""
     environ = dict(os.environ)
     if flags.get("s3_bucket"):
         environ.pop(env_name("source"), None)
-    values = {env_name(name): value for name, value in flags.items() if value is not None}
+    values = {env_name(name): str(value) for name, value in flags.items() if value is not None}
     if source:
         values[env_name("source")] = source
     return environ | values
@@ -59,12 +60,6 @@ def merge_env(source: str | None, flags: Mapping[str, str | None]) -> dict[str, 
 
 def storage_of(settings: Settings) -> Storage:
     """Return the storage that the settings name; raises ConfigError if it does not answer."""
-    storage = open_storage(
-        settings.source_uri,
-        endpoint_url=settings.s3_endpoint or None,
-        region=settings.s3_region,
-        anonymous=settings.s3_anonymous,
-        timeout_s=settings.s3_timeout,
-    )
+    storage = make_storage(settings)
     storage.check()
     return storage

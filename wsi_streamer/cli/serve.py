@@ -8,11 +8,12 @@ from urllib.parse import quote
 import click
 
 from wsi_streamer import __version__
+from wsi_streamer.app import check_pages
 from wsi_streamer.cli.options import OneLine, merge_env, setting_options, storage_of
 from wsi_streamer.errors import ConfigError, WsiError
 from wsi_streamer.formats import EXTENSIONS
 from wsi_streamer.mappers.direct import DirectMapper
-from wsi_streamer.settings import ANY_ADDRESS, Settings, shipped
+from wsi_streamer.settings import ANY_ADDRESS, Settings
 from wsi_streamer.storage.base import Storage
 
 LOOPBACK = "127.0.0.1"
@@ -21,20 +22,21 @@ LOOPBACK = "127.0.0.1"
 @click.command()
 @click.argument("source", required=False)
 @setting_options()
-def serve(source: str | None, **flags: str | None) -> None:
+def serve(source: str | None, **flags: str | bool | None) -> None:
     """Start the server (the default command)."""
     environ = merge_env(source, flags)
     try:
         settings = Settings.from_env(environ)
         storage = storage_of(settings)
-        config = shipped("gunicorn.conf.py")
+        check_pages(settings)
         _check_port(settings)
+        _announce(settings, storage)
     except WsiError as exc:
         raise OneLine(str(exc)) from exc
-    _announce(settings, storage)
     sys.stdout.flush()
     # The server is gunicorn itself, in place of this process: signals reach it directly.
-    command = [sys.executable, "-m", "gunicorn", "--config", str(config), "wsi_streamer.wsgi:app"]
+    config = "python:wsi_streamer.gunicorn_conf"
+    command = [sys.executable, "-m", "gunicorn", "--config", config, "wsi_streamer.wsgi:app"]
     os.execve(sys.executable, command, environ)
 
 
@@ -46,15 +48,13 @@ def _check_port(settings: Settings) -> None:
             probe.bind((settings.host, settings.port))
     except OSError as exc:
         raise ConfigError(
-            f"cannot listen on {settings.host}:{settings.port}: {exc.strerror} "
-            "(choose another with --port)"
+            f"cannot listen on {settings.bind}: {exc.strerror} (choose another with --port)"
         ) from exc
 
 
 def _announce(settings: Settings, storage: Storage) -> None:
     is_here = settings.host in (LOOPBACK, ANY_ADDRESS, "::", "::1")
-    host = "localhost" if is_here else settings.host
-    base = f"http://{host}:{settings.port}"
+    base = f"http://localhost:{settings.port}" if is_here else f"http://{settings.bind}"
     click.echo(f"WSI Streamer {__version__} serves {storage.name}")
     click.echo(f"  slides  {base}/")
     click.echo(f"  viewer  {base}/view/{{slide_id}}")

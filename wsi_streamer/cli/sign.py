@@ -1,6 +1,7 @@
 """`wsi-streamer sign`: signed URLs for those who know the secret."""
 
 import json
+import os
 import time
 
 import click
@@ -43,7 +44,7 @@ def sign(
         raise OneLine("a secret is needed: --secret or WSI_AUTH_SECRET")
     try:
         link = make_link(
-            secret.encode(),
+            os.fsencode(secret),
             path,
             ttl_s=ttl,
             base_url=base_url,

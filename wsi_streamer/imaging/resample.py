@@ -1,15 +1,22 @@
 """Smaller images from larger ones."""
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from wsi_streamer.imaging.color import Pixels
-from wsi_streamer.model.geometry import Size
+from wsi_streamer.model.geometry import Region, Size
+
+# Pillow's reduce() counts in 32 bits of fixed point: beyond this, averages of whites turn grey.
+LARGEST_EXACT_FACTOR = 128
 
 
-def reduce_by(pixels: Pixels, factor: int) -> Pixels:
-    """Return the averages of squares of `factor` pixels; those at the edges may be cut off."""
-    return pixels if factor == 1 else np.asarray(Image.fromarray(pixels).reduce(factor))
+def reduce_by(pixels: Pixels, factor: tuple[int, int]) -> Pixels:
+    """Return the averages of rectangles of `factor` pixels (across, down), each at most 128.
+
+    Those at the right and lower edge may be cut off: they are averages of what there is.
+    """
+    return pixels if factor == (1, 1) else np.asarray(Image.fromarray(pixels).reduce(factor))
 
 
 def resize(
@@ -22,8 +29,58 @@ def resize(
     """Return the part `box` (left, upper, right, lower) of an image, scaled to `size`.
 
     The default averages areas, which makes neighbouring tiles fit without a seam; `sharp` is
-    Lanczos, better for single pictures.
+    Lanczos, better for single pictures. Enlarging is bilinear.
     """
+    enlarges = box is not None and (box[2] - box[0] < size.width or box[3] - box[1] < size.height)
     how = Image.Resampling.LANCZOS if sharp else Image.Resampling.BOX
+    if enlarges:
+        how = Image.Resampling.BILINEAR
     image = Image.fromarray(pixels)
     return np.asarray(image.resize((size.width, size.height), how, box=box))
+
+
+class Average:
+    """Averages of rectangles of `factor` pixels (across, down), summed up piece by piece.
+
+    `size` is that of the whole source. Pieces may come in any order and cut rectangles anywhere;
+    each pixel has to come once. Sums are exact for every factor.
+    """
+
+    def __init__(self, size: Size, factor: tuple[int, int]) -> None:
+        self._size = size
+        self._factor = factor
+        shape = (-(-size.height // factor[1]), -(-size.width // factor[0]), 3)
+        # The narrowest type that holds the largest sum.
+        largest = 255 * factor[0] * factor[1]
+        self._sums: npt.NDArray[np.unsignedinteger] = np.zeros(shape, np.min_scalar_type(largest))
+
+    def add(self, pixels: Pixels, place: Region) -> None:
+        """Add the pixels that lie at `place` of the source."""
+        across, down = self._factor
+        rows, first_row = _starts(place.y, place.bottom, down)
+        columns, first_column = _starts(place.x, place.right, across)
+        sums = np.add.reduceat(pixels, rows, axis=0, dtype=self._sums.dtype)
+        sums = np.add.reduceat(sums, columns, axis=1, dtype=self._sums.dtype)
+        self._sums[
+            first_row : first_row + len(rows), first_column : first_column + len(columns)
+        ] += sums
+
+    def result(self) -> Pixels:
+        """Return the averages, rounded to the nearest."""
+        across, down = self._factor
+        height, width = self._sums.shape[:2]
+        rows = np.minimum(down, self._size.height - np.arange(height) * down)
+        columns = np.minimum(across, self._size.width - np.arange(width) * across)
+        # One row at a time: the sums of a whole picture would be widened at once.
+        averages = np.empty(self._sums.shape, np.uint8)
+        for row in range(height):
+            counts = (rows[row] * columns)[:, None]
+            averages[row] = (self._sums[row] + counts // 2) // counts
+        return averages
+
+
+def _starts(start: int, end: int, factor: int) -> tuple[npt.NDArray[np.intp], int]:
+    """Return where rectangles begin within start..end, from `start`, and the first one's index."""
+    first = start // factor
+    edges = np.arange(first, -(-end // factor)) * factor - start
+    return np.maximum(edges, 0), first

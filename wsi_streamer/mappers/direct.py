@@ -7,8 +7,9 @@ from wsi_streamer.mappers.base import SlideLocation
 from wsi_streamer.model.page import Page
 from wsi_streamer.storage.base import Storage
 
-# Most object stores answer a listing with at most so many keys.
-PAGE_KEYS = 1000
+# Object stores answer a listing with at most 1000 keys; a folder is walked anew for each listing,
+# so that a long search had better ask for more.
+FIRST_KEYS, MOST_KEYS, GROWTH = 1000, 100_000, 10
 
 
 class DirectMapper:
@@ -29,8 +30,10 @@ class DirectMapper:
         """Return the next slides; see `mappers.base.Mapper`."""
         wanted = search.casefold()
         found: list[str] = []
+        keys = FIRST_KEYS
         for _ in range(self._max_list_calls):
-            page = self._storage.list(prefix, after, PAGE_KEYS)
+            page = self._storage.list(prefix, after, keys)
+            keys = min(keys * GROWTH, MOST_KEYS)
             found += [key for key in page.names if self._is_slide(key) and wanted in key.casefold()]
             # One more than asked for tells whether there is a next page.
             if len(found) > limit:

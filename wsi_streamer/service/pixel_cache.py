@@ -3,13 +3,10 @@
 import threading
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
 from cachetools import LRUCache
 
+from wsi_streamer.imaging.color import Pixels
 from wsi_streamer.model.tile import TileAddress
-
-Pixels = npt.NDArray[np.uint8]
 
 # What an entry takes besides its pixels: key, array header, place in the cache.
 OVERHEAD = 512

@@ -1,29 +1,32 @@
 """RegionReader: pixels of any region at any scale, made of stored tiles.
 
 Work is bounded twice: a region is refused if more than `max_pixels` stored pixels would have to
-be read for it, and what is read goes through memory in blocks, each reduced before the next.
+be read for it, and more than a few megapixels are never in memory at once: each stored tile of a
+larger region is read once, added to the averages, and forgotten.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, floor
 
 import numpy as np
-import numpy.typing as npt
 
 from wsi_streamer.errors import RegionTooLarge
 from wsi_streamer.formats.base import Slide
+from wsi_streamer.imaging.color import Pixels
 from wsi_streamer.imaging.decode import BACKGROUND, decode_tile
-from wsi_streamer.imaging.resample import reduce_by, resize
-from wsi_streamer.model.geometry import Region, Size
-from wsi_streamer.model.slide import Level
+from wsi_streamer.imaging.resample import LARGEST_EXACT_FACTOR, Average, reduce_by, resize
+from wsi_streamer.model.geometry import Region, Size, TileGrid
+from wsi_streamer.model.slide import Level, SlideInfo
 from wsi_streamer.model.tile import TileAddress
 from wsi_streamer.service.pixel_cache import PixelCache, PixelKey
 
-Pixels = npt.NDArray[np.uint8]
-# A block of this side takes 12 MB; with 4 threads that is the memory of a few tiles.
-BLOCK_SIDE = 2048
+# Up to so many pixels (12 MB) a region is put together as a whole.
+WHOLE_PIXELS = 4_000_000
 # A reduction to at least this many times the final size leaves enough for a good last step.
 LAST_STEP = 1.5
+# Stored tiles asked for at once: so many pixels, and so many tiles.
+BATCH_PIXELS, BATCH_TILES = 4_000_000, 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,28 @@ class Box:
     top: float
     right: float
     bottom: float
+
+    def scaled(self, across: float, down: float) -> "Box":
+        """Return the box in pixels of another size."""
+        return Box(self.left * across, self.top * down, self.right * across, self.bottom * down)
+
+    def cover(self, size: Size) -> Region:
+        """Return the pixels of an image of `size` that the box touches; at least one."""
+        left = min(max(floor(self.left), 0), size.width - 1)
+        top = min(max(floor(self.top), 0), size.height - 1)
+        right = max(min(ceil(self.right), size.width), left + 1)
+        bottom = max(min(ceil(self.bottom), size.height), top + 1)
+        return Region(left, top, right - left, bottom - top)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A stored level of a slide."""
+
+    slide: Slide
+    slide_id: str
+    level: Level
+    grid: TileGrid
 
 
 class RegionReader:
@@ -48,8 +73,8 @@ class RegionReader:
 
         Pixels outside the level are white. Raises RegionTooLarge, DecodeError, StorageError.
         """
-        self._check(region.clipped(level.size))
-        return self._read(slide, slide_id, level, region)
+        self._check(region.clipped(level.size).size)
+        return self._read_whole(_source(slide, slide_id, level), region)
 
     def read_downsampled(
         self, slide: Slide, slide_id: str, downsample: int, region: Region
@@ -59,122 +84,150 @@ class RegionReader:
         Pixel (x, y) of the scaled slide stands for the square of `downsample` pixels at
         (x, y) * `downsample` of level 0. `region` has to lie inside. Raises as `read` does.
         """
-        level = slide.info.best_stored_level(downsample)
+        box = Box(region.x, region.y, region.right, region.bottom).scaled(downsample, downsample)
+        level = self._best_level(slide.info, downsample, box)
         step = slide.info.whole_downsample(level)
-        if step and downsample % step == 0:
-            factor = downsample // step
-            source = _scaled(region, factor).clipped(level.size)
-            self._check(source)
-            pixels = self._read_reduced(slide, slide_id, level, source, factor)
-            return _stretch_edge(pixels, region.size)
-        scaled = _scaled(region, downsample).clipped(slide.info.size)
-        box = Box(scaled.x, scaled.y, scaled.right, scaled.bottom)
-        return self.read_scaled(slide, slide_id, box, region.size)
+        if not step or downsample % step:
+            return self._read_box(_source(slide, slide_id, level), box, region.size)
+        # Level pixels fall together with those of the scaled slide, up to the last odd one.
+        factor = downsample // step
+        cover = box.scaled(1 / step, 1 / step).cover(level.size)
+        source = _source(slide, slide_id, level)
+        return _stretch_edge(self._read_reduced(source, cover, (factor, factor)), region.size)
 
-    def read_scaled(
-        self, slide: Slide, slide_id: str, box: Box, size: Size, *, sharp: bool = False
-    ) -> Pixels:
-        """Return `box`, in pixels of level 0, scaled down to `size`: (height, width, 3) uint8.
+    def read_thumbnail(self, slide: Slide, slide_id: str, max_side: int) -> Pixels:
+        """Return the whole slide with no side above `max_side`, never enlarged.
 
-        The source is the smallest stored level that has the resolution. `sharp` is for single
-        pictures, the default for tiles, whose neighbours have to fit. Raises as `read` does.
+        The picture is smaller where a level large enough would be too much to read.
         """
-        scale = min((box.right - box.left) / size.width, (box.bottom - box.top) / size.height)
-        level = slide.info.best_stored_level(scale)
-        box = _clip(_to_level(box, slide.info.size, level.size), level.size)
-        cover = _cover(box).clipped(level.size)
-        self._check(cover)
-        ratio = min((box.right - box.left) / size.width, (box.bottom - box.top) / size.height)
-        factor = max(1, floor(ratio / LAST_STEP))
-        pixels = self._read_reduced(slide, slide_id, level, cover, factor)
-        left, top = (box.left - cover.x) / factor, (box.top - cover.y) / factor
-        right, bottom = (box.right - cover.x) / factor, (box.bottom - cover.y) / factor
-        inside = left, top, min(right, pixels.shape[1]), min(bottom, pixels.shape[0])
-        return resize(pixels, size, inside, sharp=sharp)
+        full = slide.info.size
+        size = fit(full, max_side)
+        box = Box(0, 0, full.width, full.height)
+        scale = min(full.width / size.width, full.height / size.height)
+        level = self._best_level(slide.info, scale, box)
+        size = Size(min(size.width, level.size.width), min(size.height, level.size.height))
+        return self._read_box(_source(slide, slide_id, level), box, size, sharp=True)
 
-    def _check(self, region: Region) -> None:
-        if region.width * region.height > self._max_pixels:
-            raise RegionTooLarge(
-                f"{region.width * region.height} pixels would have to be read, more than "
-                f"{self._max_pixels} (WSI_FLAT_MAX_PIXELS)"
-            )
+    def _best_level(self, info: SlideInfo, downsample: float, box: Box) -> Level:
+        """Return the smallest stored level that has the resolution, or the next that is feasible.
 
-    def _read_reduced(
-        self, slide: Slide, slide_id: str, level: Level, region: Region, factor: int
-    ) -> Pixels:
-        """Return a region reduced by a whole factor, read block by block."""
-        if factor == 1:
-            return self._read(slide, slide_id, level, region)
-        width, height = ceil(region.width / factor), ceil(region.height / factor)
-        reduced = np.empty((height, width, 3), np.uint8)
-        step = max(BLOCK_SIDE // factor, 1)
-        for row in range(0, height, step):
-            for col in range(0, width, step):
-                x, y = region.x + col * factor, region.y + row * factor
-                right = min(x + step * factor, region.right)
-                bottom = min(y + step * factor, region.bottom)
-                block = self._read(slide, slide_id, level, Region(x, y, right - x, bottom - y))
-                small = reduce_by(block, factor)
-                reduced[row : row + small.shape[0], col : col + small.shape[1]] = small
-        return reduced
+        `box` counts in pixels of level 0. Raises RegionTooLarge.
+        """
+        best = info.best_stored_level(downsample)
+        for level in info.stored_levels:
+            if level.index < best.index:
+                continue
+            cover = _to_level(box, info, level).cover(level.size)
+            if cover.size.pixels <= self._max_pixels:
+                return level
+        raise self._too_large(cover.size)
 
-    def _read(self, slide: Slide, slide_id: str, level: Level, region: Region) -> Pixels:
-        grid = level.stored_grid
-        if grid is None:
-            raise ValueError(f"level {level.index} is not stored")
-        columns, rows = grid.covering(region)
-        places = [TileAddress(level.index, col, row) for row in rows for col in columns]
-        if len(places) == 1 and grid.region(places[0].col, places[0].row) == region:
-            return self._read_tiles(slide, slide_id, places)[places[0]]
+    def _check(self, size: Size) -> None:
+        if size.pixels > self._max_pixels:
+            raise self._too_large(size)
+
+    def _too_large(self, size: Size) -> RegionTooLarge:
+        return RegionTooLarge(
+            f"{size.pixels} pixels would have to be read, more than {self._max_pixels} "
+            "(WSI_FLAT_MAX_PIXELS)"
+        )
+
+    def _read_box(self, source: _Source, box: Box, size: Size, *, sharp: bool = False) -> Pixels:
+        """Return `box`, in pixels of level 0, scaled to `size`.
+
+        A box that reaches beyond the level is filled up with its last column and row.
+        """
+        level = source.level
+        box = _to_level(box, source.slide.info, level)
+        cover = box.cover(level.size)
+        across = max(1, floor((box.right - box.left) / size.width / LAST_STEP))
+        down = max(1, floor((box.bottom - box.top) / size.height / LAST_STEP))
+        pixels = self._read_reduced(source, cover, (across, down))
+        part = Box(box.left - cover.x, box.top - cover.y, box.right - cover.x, box.bottom - cover.y)
+        part = part.scaled(1 / across, 1 / down)
+        pixels = _stretch_edge(pixels, Size(ceil(part.right), ceil(part.bottom)))
+        edges = (part.left, part.top, part.right, part.bottom)
+        return resize(pixels, size, edges, sharp=sharp)
+
+    def _read_reduced(self, source: _Source, region: Region, factor: tuple[int, int]) -> Pixels:
+        """Return the averages of rectangles of `factor` pixels; `region` lies in the level."""
+        is_small = region.size.pixels <= WHOLE_PIXELS and max(factor) <= LARGEST_EXACT_FACTOR
+        if is_small or factor == (1, 1):
+            return reduce_by(self._read_whole(source, region), factor)
+        average = Average(region.size, factor)
+        for place, pixels in self._read_tiles(source, region):
+            inside = _common(place, region)
+            average.add(_part(pixels, place, inside), _within(inside, region))
+        return average.result()
+
+    def _read_whole(self, source: _Source, region: Region) -> Pixels:
         canvas = np.full((region.height, region.width, 3), BACKGROUND, np.uint8)
-        for place, pixels in self._read_tiles(slide, slide_id, places).items():
-            _paste(canvas, region, pixels, grid.region(place.col, place.row))
+        for place, pixels in self._read_tiles(source, region):
+            if place == region:
+                return pixels
+            inside = _common(place, region)
+            into = _within(inside, region)
+            canvas[into.y : into.bottom, into.x : into.right] = _part(pixels, place, inside)
         return canvas
 
-    def _read_tiles(
-        self, slide: Slide, slide_id: str, places: list[TileAddress]
-    ) -> dict[TileAddress, Pixels]:
-        keys = {place: PixelKey(slide_id, slide.version, place) for place in places}
-        tiles = {place: self._cache.get(keys[place]) for place in places}
-        missing = [place for place, pixels in tiles.items() if pixels is None]
-        found = {place: pixels for place, pixels in tiles.items() if pixels is not None}
-        for place, tile in zip(missing, slide.read_tiles(missing), strict=True):
-            found[place] = decode_tile(tile)
-            self._cache.put(keys[place], found[place])
-        return found
+    def _read_tiles(self, source: _Source, region: Region) -> Iterator[tuple[Region, Pixels]]:
+        """Give each stored tile that touches `region`: its place in the level and its pixels."""
+        columns, rows = source.grid.covering(region)
+        places = [TileAddress(source.level.index, col, row) for row in rows for col in columns]
+        count = max(1, min(BATCH_TILES, BATCH_PIXELS // source.grid.tile.pixels))
+        # What is read once only would push out what is needed again.
+        keeps = len(places) * source.grid.tile.pixels <= 2 * WHOLE_PIXELS
+        for start in range(0, len(places), count):
+            yield from self._read_batch(source, places[start : start + count], keeps=keeps)
+
+    def _read_batch(
+        self, source: _Source, places: list[TileAddress], *, keeps: bool
+    ) -> Iterator[tuple[Region, Pixels]]:
+        version = source.slide.version
+        missing = []
+        for place in places:
+            pixels = self._cache.get(PixelKey(source.slide_id, version, place))
+            if pixels is None:
+                missing.append(place)
+            else:
+                yield source.grid.region(place.col, place.row), pixels
+        for place, tile in zip(missing, source.slide.read_tiles(missing), strict=True):
+            pixels = decode_tile(tile)
+            if keeps:
+                self._cache.put(PixelKey(source.slide_id, version, place), pixels)
+            yield source.grid.region(place.col, place.row), pixels
 
 
-def _paste(canvas: Pixels, region: Region, pixels: Pixels, place: Region) -> None:
-    left, top = max(region.x, place.x), max(region.y, place.y)
-    right, bottom = min(region.right, place.right), min(region.bottom, place.bottom)
-    canvas[top - region.y : bottom - region.y, left - region.x : right - region.x] = pixels[
-        top - place.y : bottom - place.y, left - place.x : right - place.x
-    ]
+def fit(size: Size, max_side: int) -> Size:
+    """Return the largest size of the same shape with no side above `max_side`, never enlarged."""
+    scale = min(1.0, max_side / max(size.width, size.height))
+    return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
 
 
-def _to_level(box: Box, full: Size, size: Size) -> Box:
-    x, y = size.width / full.width, size.height / full.height
-    return Box(box.left * x, box.top * y, box.right * x, box.bottom * y)
+def _source(slide: Slide, slide_id: str, level: Level) -> _Source:
+    if level.stored_grid is None:
+        raise ValueError(f"level {level.index} is not stored")
+    return _Source(slide, slide_id, level, level.stored_grid)
 
 
-def _clip(box: Box, size: Size) -> Box:
-    return Box(
-        max(box.left, 0.0),
-        max(box.top, 0.0),
-        min(box.right, float(size.width)),
-        min(box.bottom, float(size.height)),
-    )
+def _to_level(box: Box, info: SlideInfo, level: Level) -> Box:
+    return box.scaled(level.size.width / info.size.width, level.size.height / info.size.height)
 
 
-def _cover(box: Box) -> Region:
-    left, top = floor(box.left), floor(box.top)
-    return Region(left, top, max(ceil(box.right) - left, 1), max(ceil(box.bottom) - top, 1))
+def _common(one: Region, other: Region) -> Region:
+    x, y = max(one.x, other.x), max(one.y, other.y)
+    return Region(x, y, min(one.right, other.right) - x, min(one.bottom, other.bottom) - y)
 
 
-def _scaled(region: Region, factor: int) -> Region:
-    return Region(
-        region.x * factor, region.y * factor, region.width * factor, region.height * factor
-    )
+def _within(region: Region, outer: Region) -> Region:
+    """Return a region counted from the upper left of another."""
+    return Region(region.x - outer.x, region.y - outer.y, region.width, region.height)
+
+
+def _part(pixels: Pixels, place: Region, wanted: Region) -> Pixels:
+    """Return `wanted` of the pixels that lie at `place`."""
+    at = _within(wanted, place)
+    return pixels[at.y : at.bottom, at.x : at.right]
 
 
 def _stretch_edge(pixels: Pixels, size: Size) -> Pixels:

@@ -5,12 +5,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from cachetools import LRUCache
+from cachetools import LRUCache, TTLCache
 
-from wsi_streamer.errors import SlideNotFound
+from wsi_streamer.errors import SlideNotFound, UnsupportedFormat
 from wsi_streamer.formats import open_slide
 from wsi_streamer.formats.base import Limits, Slide
 from wsi_streamer.mappers.base import Mapper
+from wsi_streamer.service.named_locks import NamedLocks
+
+# Refusals that are remembered, so that a file that is costly to refuse is not opened again and
+# again by those who wait for it.
+MAX_REFUSED = 1000
 
 
 @dataclass
@@ -22,9 +27,10 @@ class _Entry:
 class SlideRegistry:
     """Opens each slide once and keeps it, least recently used last, until it is replaced.
 
-    What falls out is not closed but forgotten: requests may still hold it, and with the last of
-    them its reader goes. A slide that was checked less than `revalidate_s` ago is taken to be the object's present
-    version; after that one thread asks the storage, while others go on with what there is.
+    A slide that was checked less than `revalidate_s` ago is taken to be the object's present
+    version; after that one thread asks the storage, while others go on with what there is. A
+    refusal is trusted as long. What falls out is not closed but forgotten: requests may still
+    hold it, and its reader goes with the last of them.
     """
 
     def __init__(
@@ -42,7 +48,10 @@ class SlideRegistry:
         self._clock = clock
         self._lock = threading.Lock()
         self._slides: LRUCache[str, _Entry] = LRUCache(max_slides)
-        self._opening: dict[str, tuple[threading.Lock, int]] = {}
+        self._opening = NamedLocks()
+        self._refused: TTLCache[str, UnsupportedFormat] = TTLCache(
+            MAX_REFUSED, revalidate_s, timer=clock
+        )
 
     def get(self, slide_id: str) -> Slide:
         """Return the open slide; raises SlideNotFound, UnsupportedFormat and StorageErrors."""
@@ -50,7 +59,7 @@ class SlideRegistry:
             slide = self._find_fresh(slide_id)
             if slide:
                 return slide
-            with self._opening_lock(slide_id):
+            with self._opening.hold(slide_id):
                 return self._find_fresh(slide_id) or self._open(slide_id)
         except SlideNotFound as exc:
             # One answer for whatever is no slide: why is nobody's business.
@@ -89,37 +98,18 @@ class SlideRegistry:
 
     def _open(self, slide_id: str) -> Slide:
         location = self._mapper.locate(slide_id)
+        with self._lock:
+            refused = self._refused.get(slide_id)
+        if refused:
+            # Not the same object again: each time it is raised, it collects another traceback.
+            raise UnsupportedFormat(str(refused))
         now = self._clock()
-        slide = open_slide(location.storage.open(location.key), self._limits)
+        try:
+            slide = open_slide(location.storage.open(location.key), self._limits)
+        except UnsupportedFormat as exc:
+            with self._lock:
+                self._refused[slide_id] = exc.with_traceback(None)
+            raise
         with self._lock:
             self._slides[slide_id] = _Entry(slide, now)
         return slide
-
-    def _opening_lock(self, slide_id: str) -> "_CountedLock":
-        return _CountedLock(self._lock, self._opening, slide_id)
-
-
-class _CountedLock:
-    """A lock for each slide that is being opened, forgotten when nobody waits for it."""
-
-    def __init__(
-        self, guard: threading.Lock, locks: dict[str, tuple[threading.Lock, int]], name: str
-    ) -> None:
-        self._guard = guard
-        self._locks = locks
-        self._name = name
-
-    def __enter__(self) -> None:
-        with self._guard:
-            lock, users = self._locks.get(self._name, (threading.Lock(), 0))
-            self._locks[self._name] = lock, users + 1
-        lock.acquire()
-
-    def __exit__(self, *_: object) -> None:
-        with self._guard:
-            lock, users = self._locks[self._name]
-            if users > 1:
-                self._locks[self._name] = lock, users - 1
-            else:
-                del self._locks[self._name]
-        lock.release()

@@ -13,7 +13,8 @@ from wsi_streamer.model.geometry import Region, Size
 from wsi_streamer.model.page import Page
 from wsi_streamer.model.slide import Level, SlideInfo
 from wsi_streamer.model.tile import RenderedImage, TileAddress
-from wsi_streamer.service.region_reader import Box, RegionReader
+from wsi_streamer.service.named_locks import NamedLocks
+from wsi_streamer.service.region_reader import RegionReader, fit
 from wsi_streamer.service.slide_registry import SlideRegistry
 from wsi_streamer.service.tile_store import TileKey, TileStore
 
@@ -45,6 +46,7 @@ class TileService:
         self._regions = regions
         self._store = store
         self._default_quality = default_quality
+        self._making = NamedLocks()
 
     def list_slides(self, *, prefix: str, search: str, after: str, limit: int) -> Page:
         """Return slide ids after `after`; see `mappers.base.Mapper.list`."""
@@ -125,6 +127,11 @@ class TileService:
         region: Region,
         quality: int | None,
     ) -> RenderedImage:
+        scaled = Size(
+            -(-slide.info.size.width // downsample), -(-slide.info.size.height // downsample)
+        )
+        if region.clipped(scaled) != region or not region.size.pixels:
+            raise TileOutOfBounds(f"{region} does not lie in the slide at 1:{downsample}")
         address = _find_tile(slide.info, downsample, region)
         if address:
             return self._tile(slide, slide_id, address, quality)
@@ -139,25 +146,27 @@ class TileService:
     def _thumbnail(
         self, slide: Slide, slide_id: str, max_size: int, quality: int | None
     ) -> RenderedImage:
-        full = slide.info.size
-        size = _fit(full, max_size)
-        key = self._key(slide, slide_id, "thumbnail", TileAddress(0, *_pair(size)), quality)
-        box = Box(0, 0, full.width, full.height)
+        size = fit(slide.info.size, max_size)
+        place = TileAddress(0, size.width, size.height)
+        key = self._key(slide, slide_id, "thumbnail", place, quality)
         return self._render(
-            key,
-            quality,
-            lambda: self._regions.read_scaled(slide, slide_id, box, size, sharp=True),
+            key, quality, lambda: self._regions.read_thumbnail(slide, slide_id, max_size)
         )
 
     def _render(
         self, key: TileKey, quality: int | None, make: Callable[[], Pixels]
     ) -> RenderedImage:
+        """Return an image from the store, or make it: one thread at a time, the others wait."""
         used = quality or self._default_quality
         data = self._store.get(key)
-        is_hit = data is not None
-        if data is None:
-            data = encode_jpeg(make(), used)
-            self._store.put(key, data)
+        if data is not None:
+            return RenderedImage(data, JPEG, used, key.etag, cache_hit=True)
+        with self._making.hold(key.text):
+            data = self._store.get(key)
+            is_hit = data is not None
+            if data is None:
+                data = encode_jpeg(make(), used)
+                self._store.put(key, data)
         return RenderedImage(data, JPEG, used, key.etag, is_hit)
 
     def _key(
@@ -199,13 +208,3 @@ def _find_tile(info: SlideInfo, downsample: int, region: Region) -> TileAddress 
         if level.grid.region(address.col, address.row) == region:
             return address
     return None
-
-
-def _fit(size: Size, max_side: int) -> Size:
-    """Return the largest size of the same shape with no side above `max_side`."""
-    scale = min(1.0, max_side / max(size.width, size.height))
-    return Size(max(1, round(size.width * scale)), max(1, round(size.height * scale)))
-
-
-def _pair(size: Size) -> tuple[int, int]:
-    return size.width, size.height

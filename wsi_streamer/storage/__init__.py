@@ -54,9 +54,10 @@ def parse_file_uri(text: str) -> Path:
 def parse_s3(text: str) -> tuple[str, str]:
     """Return bucket and prefix, which is "" or ends with a slash; raises ConfigError."""
     bucket, _, path = text.partition("/")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket) or ".." in bucket:
+    # Capitals and "_" are of old times at AWS, and still allowed elsewhere.
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{1,61}[A-Za-z0-9]", bucket) or ".." in bucket:
         raise ConfigError(
-            f"{bucket!r} is not the name of a bucket: 3 to 63 of a-z, 0-9, '.' and '-'"
+            f"{bucket!r} is not the name of a bucket: 3 to 63 letters, digits, '.', '-' and '_'"
         )
     prefix = path.removesuffix("/")
     if prefix and not is_key(prefix):

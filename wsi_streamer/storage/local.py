@@ -109,6 +109,8 @@ class LocalStorage:
     def open(self, key: str) -> LocalRangeReader:
         """Return a reader of the file as it is now."""
         check_key(key)
+        if any(part.startswith(".") for part in key.split("/")):
+            raise SlideNotFound(f"hidden files are no slides: {key}")
         root = self._real_root()
         try:
             path = os.path.realpath(os.path.join(root, key), strict=True)
@@ -175,4 +177,5 @@ def read_fully(fd: int, offset: int, length: int) -> bytes:
 
 def version_of(status: os.stat_result) -> str:
     """Return the version of a file."""
-    return f"{status.st_size:x}-{status.st_mtime_ns:x}"
+    # The inode as well: a file that was put in another's place may have kept its time and size.
+    return f"{status.st_size:x}-{status.st_mtime_ns:x}-{status.st_ino:x}"

@@ -7,6 +7,8 @@ Clients make the address of the tiles from that of the descriptor: what stands b
 from dataclasses import dataclass
 
 from flask import Blueprint, Response
+from flask.sansio.blueprints import BlueprintSetupState
+from werkzeug.routing import BaseConverter
 
 from wsi_streamer.api import params
 from wsi_streamer.api.context import tile_service
@@ -28,6 +30,20 @@ DESCRIPTOR = """<?xml version="1.0" encoding="UTF-8"?>
        Format="jpg">
   <Size Width="{width}" Height="{height}" />
 </Image>"""
+
+
+class DeepZoomTile(BaseConverter):
+    """The last part of a tile's path: "column_row.jpg".
+
+    A slide may lie in a folder called "x_files" as well; its name looks otherwise.
+    """
+
+    regex = r"-?[0-9]+_-?[0-9]+(?:\.jpg)?"
+
+
+@bp.record_once
+def _register_converter(state: BlueprintSetupState) -> None:
+    state.app.url_map.converters["deepzoom_tile"] = DeepZoomTile
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +85,8 @@ def get_descriptor(slide_id: str) -> Response:
     return xml_response(DESCRIPTOR.format(tile=image.tile, width=width, height=height))
 
 
-@bp.get("/slides/<path:slide_id>/dzi_files/<level>/<place>")
-@bp.get("/slides/<path:slide_id>_files/<level>/<place>")
+@bp.get("/slides/<path:slide_id>/dzi_files/<level>/<deepzoom_tile:place>")
+@bp.get("/slides/<path:slide_id>_files/<level>/<deepzoom_tile:place>")
 def get_deepzoom_tile(slide_id: str, level: str, place: str) -> Response:
     """Return a tile as JPEG; `place` is "column_row.jpg"."""
     col, _, row = place.removesuffix(params.TILE_SUFFIX).partition("_")
