@@ -138,7 +138,8 @@ def test_odd_level_ratios_are_neither_shifted_nor_stretched(
         shown = reader.read_downsampled(slide, "s", downsample, Region(0, 0, width, height))
         truth = box_average(base, downsample)
         apart = np.abs(shown.astype(int) - truth)
-        assert apart[:-1, :-1].max() <= 4.5
+        # A fifth of a pixel: the picture changes by 0.6 from row to row.
+        assert apart[:-1, :-1].max() <= 2 + downsample * 0.6 / 5
         # The last column and row may hold less than a whole pixel of a smaller level.
         assert apart.max() <= 3 + downsample * 250 / 401
 

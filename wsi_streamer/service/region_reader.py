@@ -211,6 +211,10 @@ def _source(slide: Slide, slide_id: str, level: Level) -> _Source:
 
 
 def _to_level(box: Box, info: SlideInfo, level: Level) -> Box:
+    # The true scale, not that of sizes which a vendor cut off or rounded up.
+    step = info.whole_downsample(level)
+    if step:
+        return box.scaled(1 / step, 1 / step)
     return box.scaled(level.size.width / info.size.width, level.size.height / info.size.height)
 
 
