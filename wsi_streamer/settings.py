@@ -222,7 +222,9 @@ class Settings:
     max_tile_side: int = setting(
         4096, "Largest width and height of a stored tile, in pixels", integer(16, 65_536)
     )
-    max_tiles: int = setting(4_000_000, "Most stored tiles of a level", integer(1, 10**9))
+    max_tiles: int = setting(
+        1_000_000, "Most stored tiles of a slide, all levels together", integer(1, 10**9)
+    )
     jpeg2000: bool = setting(True, "Decode JPEG 2000", parse_bool)
 
     static_dir: str = setting("", "Folder of the web pages", shown="the one shipped")

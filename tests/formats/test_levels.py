@@ -9,6 +9,7 @@ from tests.slides.page import BLACK_IS_ZERO, YCBCR
 from wsi_streamer.errors import UnsupportedFormat
 from wsi_streamer.formats.levels import is_reduced
 from wsi_streamer.model.geometry import Size
+from wsi_streamer.model.slide import Level, SlideInfo
 
 BASE = gradient(1000, 700)
 
@@ -169,3 +170,127 @@ def test_a_file_that_asks_for_more_than_its_share_is_refused(tmp_path, open_file
     open_file(painted.path)
     with pytest.raises(UnsupportedFormat):
         open_file(painted.path, **limits)
+
+
+APERIO = "Aperio Image Library v11\r\n1024x1024 [0,0 1024x1024] (256x256) JPEG|MPP = 0.5"
+
+
+def square(side, color=0, **options):
+    return Page(slides.flat(side, side, (color, color, color)), **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("label", "label 512x512"),
+        ("macro", "macro 512x512"),
+        ("thumbnail", "1024x1024 -> 512x512 - |MPP = 0.5"),
+    ],
+)
+def test_a_tiled_label_is_never_shown_as_tissue(tmp_path, open_file, name, line):
+    pages = [
+        square(1024, description=APERIO),
+        square(256, description=APERIO),
+        square(512, subfile_type=1, description=f"Aperio Image Library v11\r\n{line}"),
+    ]
+    write_tiff(tmp_path / "slide.svs", pages)
+    slide = open_file(tmp_path / "slide.svs")
+    assert sizes(slide) == [(1024, 1024), (256, 256)]
+    assert slide.info.associated_images == (name,)
+
+
+def stored_sizes(slide):
+    return [(level.size.width, level.size.height) for level in slide.info.stored_levels]
+
+
+@pytest.mark.parametrize(
+    ("sides", "expected"),
+    [
+        ((1001, 500), 1),
+        ((1001, 500, 250), 3),
+        ((1001, 501, 251, 125), 4),
+        ((1001, 333, 111), 3),
+        ((1001, 250, 62), 3),
+        ((1001, 500, 250, 200), 3),
+        ((1001, 500, 125), 1),
+        ((1001, 200, 40), 1),
+        ((1001, 1000, 999), 1),
+    ],
+)
+def test_unmarked_pages_are_levels_only_where_they_shrink_regularly(
+    tmp_path, open_file, sides, expected
+):
+    write_tiff(tmp_path / "slide.tif", [square(side) for side in sides])
+    slide = open_file(tmp_path / "slide.tif")
+    assert stored_sizes(slide) == [(side, side) for side in sides[:expected]]
+
+
+def test_an_unmarked_page_among_marked_levels_is_another_picture(tmp_path, open_file):
+    pages = [square(1024), square(512), square(256, subfile_type=1)]
+    write_tiff(tmp_path / "slide.tif", pages)
+    assert stored_sizes(open_file(tmp_path / "slide.tif")) == [(1024, 1024), (256, 256)]
+
+
+def test_a_picture_hardly_smaller_than_a_level_is_none(tmp_path, open_file):
+    sides = (1024, 1020, 700, 690, 460, 233, 150)
+    pages = [square(side, subfile_type=int(side != 1024)) for side in sides]
+    write_tiff(tmp_path / "slide.tif", pages)
+    assert stored_sizes(open_file(tmp_path / "slide.tif")) == [
+        (side, side) for side in (1024, 460, 233, 150)
+    ]
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        square(256, 9, subfile_type=1),
+        square(256, 9, subfile_type=1, tile=None, rows_per_strip=16),
+        square(256, 9, tile=None, rows_per_strip=16),
+        square(512, 9),
+        Page(slides.flat(300, 100, (9, 9, 9)), tile=None, rows_per_strip=16),
+    ],
+    ids=["marked", "marked-strips", "strips", "same-shape", "macro-in-strips"],
+)
+def test_a_small_first_picture_does_not_hide_the_slide(tmp_path, open_file, first):
+    pages = [first, square(1024, 200), square(128, 200, subfile_type=1)]
+    write_tiff(tmp_path / "slide.tif", pages)
+    assert sizes(open_file(tmp_path / "slide.tif"))[0] == (1024, 1024)
+
+
+def test_a_first_picture_of_another_shape_stays_the_slide(tmp_path, open_file):
+    write_tiff(tmp_path / "slide.tif", [Page(gradient(600, 300)), square(1024)])
+    assert sizes(open_file(tmp_path / "slide.tif"))[0] == (600, 300)
+
+
+@pytest.mark.parametrize(("value", "told"), [(1, None), (6, "6")])
+def test_a_slide_that_lies_on_its_side_says_so(tmp_path, open_file, value, told):
+    orientation = slides.Tag(slides.page.SHORT, (value,))
+    write_tiff(tmp_path / "slide.tif", [Page(BASE, tags={274: orientation})])
+    info = open_file(tmp_path / "slide.tif").info
+    assert info.properties.get("tiff.Orientation") == told
+
+
+def info_of(*widths):
+    levels = tuple(
+        Level(i, Size(it, it), Size(256, 256), widths[0] / it, Size(256, 256))
+        for i, it in enumerate(widths)
+    )
+    return SlideInfo("TIFF", None, levels)
+
+
+@pytest.mark.parametrize(
+    ("widths", "downsample", "expected"),
+    [
+        ((1024, 1020), 1, 0),
+        ((1024, 1020), 0.5, 0),
+        ((46001, 11500, 2875), 4, 1),
+        ((46001, 11500, 2875), 16, 2),
+        ((46001, 11500, 2875), 4.5, 1),
+        ((46001, 11500, 2875), 3.99, 0),
+        ((1000, 498), 2, 0),
+        ((1000, 398), 2.5, 0),
+        ((1000, 400), 2.5, 1),
+    ],
+)
+def test_a_view_is_never_made_of_a_level_too_coarse_for_it(widths, downsample, expected):
+    assert info_of(*widths).best_stored_level(downsample).index == expected

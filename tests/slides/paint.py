@@ -49,7 +49,9 @@ def reduced(pixels: Pixels, factor: int, *, round_up: bool = False) -> Pixels:
     sums = np.add.reduceat(sums, columns, axis=1)
     heights = np.minimum(factor, pixels.shape[0] - np.array(rows))
     widths = np.minimum(factor, pixels.shape[1] - np.array(columns))
-    return np.rint(sums / (heights[:, None] * widths)[..., None]).astype(np.uint8)
+    return np.rint(
+        sums / (heights[:, None] * widths).reshape(*sums.shape[:2], *(1,) * (sums.ndim - 2))
+    ).astype(np.uint8)
 
 
 def shown(page: Page) -> Pixels:

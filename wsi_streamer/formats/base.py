@@ -23,7 +23,7 @@ class Limits:
     block_size: int = 256 * 1024
     cache_blocks: int = 100
     max_ifds: int = 64
-    max_tiles: int = 4_000_000
+    max_tiles: int = 1_000_000
     max_tile_side: int = 4096
     jpeg2000: bool = True
 
@@ -46,7 +46,8 @@ class Probe:
     @cached_property
     def directory(self) -> Directory:
         """The IFDs of a TIFF file; raises UnsupportedFormat if it is none."""
-        return read_directory(self.cached, self.limits.max_ifds)
+        limits = self.limits
+        return read_directory(self.cached, max_ifds=limits.max_ifds, max_tiles=limits.max_tiles)
 
 
 class Slide(Protocol):

@@ -16,7 +16,7 @@ def is_reduced(full: Size, image: Size) -> bool:
 
     Vendors cut off or round up at each step, so a side may be one pixel off for each halving.
     """
-    if image.width > full.width or image.height > full.height or image == full:
+    if not (0 < image.width <= full.width and 0 < image.height <= full.height) or image == full:
         return False
     ratio = max(full.width / image.width, full.height / image.height)
     # A side of n pixels stands for (n - 1, n + 1) x ratio pixels of the full image.

@@ -58,11 +58,20 @@ def _check_size(name: str, width: int, height: int, size: Size) -> None:
         )
 
 
+def _check_samples(components: int, layout: PixelLayout, samples: int) -> None:
+    name = layout.codec.value
+    if components != samples:
+        raise DecodeError(f"a {name} tile has {components} components, not {samples}")
+    if layout.photometric is Photometric.YCBCR and samples != 3:
+        raise DecodeError(f"a {name} tile of {samples} samples cannot be YCbCr")
+
+
 def _decode_jpeg(data: bytes, layout: PixelLayout, size: Size, samples: int) -> Samples:
     header = jpeg.parse_header(data)
     _check_size("JPEG", header.width, header.height, size)
-    if header.components != samples:
-        raise DecodeError(f"a JPEG tile has {header.components} components, not {samples}")
+    _check_samples(header.components, layout, samples)
+    if layout.jpeg_tables:
+        jpeg.check_tables(layout.jpeg_tables)
     # As libtiff does, the photometric tag decides, and an Adobe or JFIF marker does not.
     spaces = {Photometric.YCBCR: ("YCBCR", "RGB"), Photometric.RGB: ("RGB", "RGB")}
     stored, wanted = spaces.get(layout.photometric, ("GRAYSCALE", "GRAYSCALE"))
@@ -71,19 +80,22 @@ def _decode_jpeg(data: bytes, layout: PixelLayout, size: Size, samples: int) -> 
     pixels = imagecodecs.jpeg8_decode(
         data, tables=layout.jpeg_tables or None, colorspace=stored, outcolorspace=wanted
     )
+    if pixels.shape[:2] != (header.height, header.width):
+        raise DecodeError(f"a JPEG tile decodes to {pixels.shape}, unlike its header")
     return _with_samples(pixels, samples)
 
 
 def _decode_jpeg2000(data: bytes, layout: PixelLayout, size: Size, samples: int) -> Samples:
     header = jpeg2000.parse_header(data)
     _check_size("JPEG 2000", header.width, header.height, size)
-    if header.components != samples:
-        raise DecodeError(f"a JPEG 2000 tile has {header.components} components, not {samples}")
-    with Image.open(io.BytesIO(data), formats=("JPEG2000",)) as image:
+    _check_samples(header.components, layout, samples)
+    with Image.open(io.BytesIO(header.codestream), formats=("JPEG2000",)) as image:
+        if image.size != (header.width, header.height):
+            raise DecodeError(f"a JPEG 2000 tile opens as {image.size}, unlike its header")
         pixels = np.asarray(image)
     # A codestream does not name its colours; where chroma is stored at lower resolution, Pillow
     # takes it for YCbCr and converts, as OpenJPEG's own tools do.
-    if layout.photometric is Photometric.YCBCR and samples == 3 and not header.subsampled:
+    if layout.photometric is Photometric.YCBCR and not header.subsampled:
         pixels = np.asarray(Image.fromarray(pixels, mode="YCbCr").convert("RGB"))
     return _with_samples(pixels, samples)
 
@@ -95,8 +107,22 @@ def _decode_webp(data: bytes, layout: PixelLayout, size: Size, samples: int) -> 
         return np.asarray(image.convert("RGBA" if samples == 4 else "RGB"))
 
 
-def _decode_raw(data: bytes, layout: PixelLayout, size: Size, samples: int) -> Samples:
-    return _from_bytes(data, layout, size, samples)
+def _byte_count(layout: PixelLayout, size: Size, samples: int) -> int:
+    return size.pixels * samples * layout.bits // 8
+
+
+def _from_bytes(data: bytes | bytearray, layout: PixelLayout, size: Size, samples: int) -> Samples:
+    expected = _byte_count(layout, size, samples)
+    if len(data) < expected:
+        raise DecodeError(f"a {layout.codec.value} tile holds {len(data)} bytes, not {expected}")
+    stored = np.dtype(np.uint8 if layout.bits == 8 else np.uint16)
+    stored = stored.newbyteorder(">" if layout.big_endian else "<")
+    pixels = np.frombuffer(data, stored, expected // stored.itemsize)
+    pixels = pixels.reshape(size.height, size.width, samples)
+    if layout.predictor == 2:
+        # Horizontal differencing (TIFF 6.0, section 14): sums wrap around at the sample's width.
+        return np.cumsum(pixels, axis=1, dtype=stored.newbyteorder("="))
+    return pixels.astype(stored.newbyteorder("="), copy=False)
 
 
 def _decode_lzw(data: bytes, layout: PixelLayout, size: Size, samples: int) -> Samples:
@@ -120,29 +146,11 @@ DECODERS: dict[Codec, Callable[[bytes, PixelLayout, Size, int], Samples]] = {
     Codec.JPEG: _decode_jpeg,
     Codec.JPEG2000: _decode_jpeg2000,
     Codec.WEBP: _decode_webp,
-    Codec.RAW: _decode_raw,
+    Codec.RAW: _from_bytes,
     Codec.LZW: _decode_lzw,
     Codec.DEFLATE: _decode_deflate,
     Codec.ZSTD: _decode_zstd,
 }
-
-
-def _byte_count(layout: PixelLayout, size: Size, samples: int) -> int:
-    return size.pixels * samples * layout.bits // 8
-
-
-def _from_bytes(data: bytes | bytearray, layout: PixelLayout, size: Size, samples: int) -> Samples:
-    expected = _byte_count(layout, size, samples)
-    if len(data) < expected:
-        raise DecodeError(f"a {layout.codec.value} tile holds {len(data)} bytes, not {expected}")
-    stored = np.dtype(np.uint8 if layout.bits == 8 else np.uint16)
-    stored = stored.newbyteorder(">" if layout.big_endian else "<")
-    pixels = np.frombuffer(data, stored, expected // stored.itemsize)
-    pixels = pixels.reshape(size.height, size.width, samples)
-    if layout.predictor == 2:
-        # Horizontal differencing (TIFF 6.0, section 14): sums wrap around at the sample's width.
-        return np.cumsum(pixels, axis=1, dtype=stored.newbyteorder("="))
-    return pixels.astype(stored.newbyteorder("="), copy=False)
 
 
 def _with_samples(pixels: Pixels, samples: int) -> Pixels:

@@ -66,8 +66,14 @@ class SlideInfo:
 
     def best_stored_level(self, downsample: float) -> Level:
         """Return the smallest stored level that still has at least the resolution asked for."""
+        if downsample <= 1:
+            return self.levels[0]
         # Vendors round level sizes, so that 4.0003 has to serve a request for 4.
-        fit = [level for level in self.stored_levels if level.downsample <= downsample * 1.01]
+        fit = [
+            level
+            for level in self.stored_levels
+            if level.downsample <= downsample or self.whole_downsample(level) == downsample
+        ]
         return fit[-1] if fit else self.levels[0]
 
     def whole_downsample(self, level: Level) -> int | None:

@@ -1,7 +1,8 @@
 """Any other TIFF file: pyramids of libvips, QuPath, GDAL and ImageMagick, and flat images."""
 
 from wsi_streamer.formats.base import Probe
-from wsi_streamer.formats.tiff.directory import Directory
+from wsi_streamer.formats.tiff.choice import find_base, find_marked
+from wsi_streamer.formats.tiff.directory import Directory, Ifd
 from wsi_streamer.formats.tiff.pyramid import TiffSlide, Vendor
 
 
@@ -12,6 +13,12 @@ class GenericTiff(TiffSlide):
     def detect(cls, probe: Probe) -> bool:
         """Say whether this is a TIFF file at all; raises UnsupportedFormat if it is none."""
         return bool(probe.directory.ifds)
+
+    @staticmethod
+    def find_candidates(directory: Directory) -> tuple[Ifd, ...]:
+        """Return the IFD of level 0 and those that are marked as its lower levels."""
+        base = find_base(directory.ifds)
+        return base, *find_marked(directory.ifds, base)
 
     @staticmethod
     def read_vendor(directory: Directory) -> Vendor:

@@ -2,11 +2,13 @@
 
 Facts: Aperio, Digital Slides and Third-Party Data Interchange; IFD 0 is the base, the label and
 macro are the last images, in strips, and name themselves in the second line of their description.
+Files that other programs wrote again may hold them in tiles.
 """
 
 import re
 
 from wsi_streamer.formats.base import Probe
+from wsi_streamer.formats.tiff.choice import find_base
 from wsi_streamer.formats.tiff.directory import Directory, Ifd
 from wsi_streamer.formats.tiff.pyramid import PLAUSIBLE_MPP, TiffSlide, Vendor
 
@@ -18,6 +20,14 @@ class AperioSvs(TiffSlide):
     def detect(cls, probe: Probe) -> bool:
         """Say whether the first image is described as Aperio's."""
         return probe.directory.ifds[0].text(270).startswith("Aperio")
+
+    @staticmethod
+    def find_candidates(directory: Directory) -> tuple[Ifd, ...]:
+        """Return all IFDs but those of the label, the macro and the thumbnail."""
+        first, *others = directory.ifds
+        ifds = (first, *(ifd for ifd in others if not _associated_name(ifd)))
+        base = find_base(ifds)
+        return base, *(ifd for ifd in ifds if ifd is not base)
 
     @staticmethod
     def read_vendor(directory: Directory) -> Vendor:
@@ -51,24 +61,22 @@ def _positive(text: str) -> float | None:
 
 
 def _associated_images(directory: Directory) -> tuple[str, ...]:
-    names = []
-    for ifd in directory.ifds[1:]:
-        if 322 in ifd.tags:
-            continue
-        name = _associated_name(ifd)
-        if name and name not in names:
-            names.append(name)
-    return tuple(sorted(names))
+    names = {_associated_name(ifd) for ifd in directory.ifds[1:]}
+    return tuple(sorted(name for name in names if name))
 
 
 def _associated_name(ifd: Ifd) -> str | None:
     # The second line is "label 387x463", "macro 1280x431", or the size of the thumbnail
-    # ("46000x32914 -> 1024x732 - |..."), which is always the second image.
+    # ("46000x32914 -> 1024x732 - |..."), in which levels name their part of the slide and tiles.
     lines = ifd.text(270).splitlines()
-    words = lines[1].split() if len(lines) > 1 else []
-    if words and words[0].lower() in ("label", "macro"):
-        return words[0].lower()
-    if ifd.index == 1:
+    line = lines[1].strip().lower() if len(lines) > 1 else ""
+    words = line.split()
+    if words and words[0] in ("label", "macro"):
+        return words[0]
+    if re.match(r"[0-9]+x[0-9]+ -> [0-9]+x[0-9]+ -", line):
         return "thumbnail"
-    # Newer scanners write no description there; the type of the image tells (1 label, 9 macro).
-    return {1: "label", 9: "macro"}.get(ifd.number(254))
+    if ifd.is_tiled:
+        return None
+    # The second image is always the thumbnail. Newer scanners write no description for the
+    # others; the type of the image tells (1 label, 9 macro).
+    return "thumbnail" if ifd.index == 1 else {1: "label", 9: "macro"}.get(ifd.number(254))
