@@ -1,5 +1,6 @@
 """Hostile and damaged tiles: one clear error, no huge allocation, never a wrong pixel."""
 
+import contextlib
 import struct
 import tracemalloc
 import zlib
@@ -110,3 +111,15 @@ def test_every_quality_gives_a_jpeg_that_decodes(quality):
     data = encode_jpeg(smooth, quality)
     shown = decode_tile(tile(data, Codec.JPEG, photometric=Photometric.YCBCR)).astype(int)
     assert np.abs(shown - smooth).mean() < (30 if quality == 1 else 3)
+
+
+def test_damaged_lzw_does_not_kill_the_worker():
+    # The decoder of imagecodecs crashes on some of these.
+    random = np.random.default_rng(1)
+    good = imagecodecs.lzw_encode((RGB % 4).tobytes())
+    for _ in range(3000):
+        data = bytearray(good)
+        for place in random.integers(0, len(data), 3):
+            data[place] = random.integers(0, 256)
+        with contextlib.suppress(DecodeError):
+            decode_tile(tile(bytes(data), Codec.LZW))

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from wsi_streamer.errors import DecodeError
-from wsi_streamer.imaging import jpeg, jpeg2000
+from wsi_streamer.imaging import jpeg, jpeg2000, lzw
 from wsi_streamer.imaging.color import Pixels, Samples, to_rgb
 from wsi_streamer.model.geometry import Size
 from wsi_streamer.model.tile import Codec, EncodedTile, Photometric, PixelLayout
@@ -126,9 +126,8 @@ def _from_bytes(data: bytes | bytearray, layout: PixelLayout, size: Size, sample
 
 
 def _decode_lzw(data: bytes, layout: PixelLayout, size: Size, samples: int) -> Samples:
-    return _from_bytes(
-        imagecodecs.lzw_decode(data, out=_byte_count(layout, size, samples)), layout, size, samples
-    )
+    row_bytes = _byte_count(layout, Size(size.width, 1), samples)
+    return _from_bytes(lzw.decode(data, row_bytes, size.height), layout, size, samples)
 
 
 def _decode_deflate(data: bytes, layout: PixelLayout, size: Size, samples: int) -> Samples:
