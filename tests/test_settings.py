@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from wsi_streamer.errors import ConfigError
-from wsi_streamer.settings import Settings, env_name, parse_size
+from wsi_streamer.settings import Settings, env_name
+from wsi_streamer.settings.grammar import parse_size
 
 ROOT = Path(__file__).parent.parent
 SECRET = "s" * 32

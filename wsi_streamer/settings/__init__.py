@@ -6,115 +6,28 @@ beats the variable, the variable the default. Empty variables count as unset.
 
 import hashlib
 import os
-import re
-import stat
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from importlib import metadata
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from wsi_streamer.errors import ConfigError
+from wsi_streamer.settings.files import read_secrets, shipped
+from wsi_streamer.settings.grammar import (
+    choice,
+    integer,
+    parse_bool,
+    parse_host,
+    parse_origins,
+    parse_size,
+    seconds,
+    size,
+)
 
 # The published default: a tile server is meant to be reached. `make run` binds to loopback.
 ANY_ADDRESS = str(IPv4Address(0))
-
-# An origin is a scheme, a host and maybe a port (RFC 6454); no wildcards.
-ORIGIN = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
-
-SIZE_UNITS = {
-    "": 1,
-    "b": 1,
-    "kb": 1000,
-    "mb": 1000**2,
-    "gb": 1000**3,
-    "tb": 1000**4,
-    "kib": 1024,
-    "mib": 1024**2,
-    "gib": 1024**3,
-    "tib": 1024**4,
-}
-
-
-def parse_size(text: str) -> int:
-    """Return the bytes that "100MB", "2GiB" or "4096" means; raises ValueError."""
-    match = re.fullmatch(r"([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([a-z]*)", text.strip().lower(), re.A)
-    if not match or match[2] not in SIZE_UNITS:
-        raise ValueError("a size such as 100MB, 2GiB or a number of bytes")
-    return int(float(match[1]) * SIZE_UNITS[match[2]])
-
-
-def size(low: int, high: int = 10**15) -> Callable[[str], int]:
-    """Return a parser of sizes in bytes from `low` to `high`."""
-
-    def parse(text: str) -> int:
-        value = parse_size(text)
-        if low <= value <= high:
-            return value
-        raise ValueError(f"a size from {low} to {high} bytes")
-
-    return parse
-
-
-def parse_host(text: str) -> str:
-    """Return a host name or address; IPv6 may stand in brackets, as in a URL."""
-    return text.strip().removeprefix("[").removesuffix("]")
-
-
-def parse_bool(text: str) -> bool:
-    """Return what "true", "1", "yes" or "on" and their opposites mean; raises ValueError."""
-    words = {"true": True, "1": True, "yes": True, "on": True}
-    words |= {"false": False, "0": False, "no": False, "off": False}
-    try:
-        return words[text.strip().lower()]
-    except KeyError:
-        raise ValueError("true or false") from None
-
-
-def integer(low: int, high: int) -> Callable[[str], int]:
-    """Return a parser of integers from `low` to `high`."""
-
-    def parse(text: str) -> int:
-        if re.fullmatch(r"[0-9]{1,15}", text.strip(), re.A) and low <= int(text) <= high:
-            return int(text)
-        raise ValueError(f"an integer from {low} to {high}")
-
-    return parse
-
-
-def seconds(low: float, high: float) -> Callable[[str], float]:
-    """Return a parser of durations in seconds."""
-
-    def parse(text: str) -> float:
-        is_number = re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text.strip(), re.A)
-        if is_number and low <= float(text) <= high:
-            return float(text)
-        raise ValueError(f"a number of seconds from {low:g} to {high:g}")
-
-    return parse
-
-
-def choice(*words: str) -> Callable[[str], str]:
-    """Return a parser that accepts one of some words."""
-
-    def parse(text: str) -> str:
-        if text.strip().lower() in words:
-            return text.strip().lower()
-        raise ValueError(" or ".join(words))
-
-    return parse
-
-
-def parse_origins(text: str) -> tuple[str, ...]:
-    """Return the origins of a comma-separated list; "any" and "*" give ("*",)."""
-    origins = tuple(part.strip().rstrip("/") for part in text.split(",") if part.strip())
-    if "any" in origins or "*" in origins:
-        return ("*",)
-    if any(not ORIGIN.fullmatch(origin) for origin in origins):
-        raise ValueError('"any", or origins such as https://example.com, separated by commas')
-    return origins
 
 
 def setting(
@@ -123,14 +36,13 @@ def setting(
     parse: Callable[[str], Any] = str,
     *,
     shown: str | None = None,
-    flag: str | None = None,
     secret: bool = False,
 ) -> Any:
-    """Declare a setting; `shown` is its default as people read it, `flag` a flag of another name.
+    """Declare a setting; `shown` is its default as people read it.
 
     `secret` keeps the value out of `repr`.
     """
-    what = {"help": help_text, "parse": parse, "shown": shown, "flag": flag}
+    what = {"help": help_text, "parse": parse, "shown": shown}
     return field(default=default, metadata=what, repr=not secret)
 
 
@@ -318,37 +230,3 @@ def env_name(name: str) -> str:
 def flag_name(name: str) -> str:
     """Return the flag of a setting; the source is the argument itself."""
     return "URI" if name == "source" else "--" + name.replace("_", "-")
-
-
-def read_secrets(path: Path) -> list[bytes]:
-    """Return the secrets of a file, one a line; raises ConfigError if others may read it."""
-    try:
-        mode = path.stat().st_mode
-        lines = path.read_bytes().splitlines()
-    except OSError as exc:
-        raise ConfigError(f"cannot read the secrets in {path}: {exc.strerror}") from exc
-    if mode & (stat.S_IROTH | stat.S_IWOTH):
-        raise ConfigError(f"everybody can read the secrets in {path}: chmod 600 {path}")
-    return [line.strip() for line in lines if line.strip()]
-
-
-def shipped(name: str) -> Path:
-    """Return a file or folder that is shipped beside the package: "static".
-
-    In a checkout it lies at the top level. An installed wheel puts it below `share/wsi_streamer`
-    of whatever prefix it went to, which only the record of the installation knows.
-    """
-    checkout = Path(__file__).resolve().parent.parent / name
-    if (checkout.parent / "setup.cfg").exists() and checkout.exists():
-        return checkout
-    wanted = f"share/wsi_streamer/{name}"
-    for file in metadata.files("wsi-streamer") or ():
-        _, found, after = file.as_posix().partition(wanted)
-        if found and after[:1] in ("", "/") and Path(str(file.locate())).exists():
-            path = Path(str(file.locate()))
-            return path.parents[after.count("/") - 1] if after else path
-    # `pip install --target` moves it beside the package and does not write that down.
-    beside = Path(__file__).resolve().parent.parent / "share" / "wsi_streamer" / name
-    if beside.exists():
-        return beside
-    raise ConfigError(f"this installation lacks {name}: install wsi-streamer again")
