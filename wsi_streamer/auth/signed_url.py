@@ -163,9 +163,7 @@ def _check_format(signatures: list[str], tokens: list[str]) -> str:
     """Return the signature or token that decides: where both are sent, the signature."""
     given = (signatures or tokens)[0]
     if len(signatures) > 1 or len(tokens) > 1 or not SIGNATURE.fullmatch(given):
-        raise InvalidSignatureFormat(
-            "sig or vt must be sent once, in hexadecimal digits"
-        )
+        raise InvalidSignatureFormat("sig or vt must be sent once, in hexadecimal digits")
     return given
 
 
