@@ -1,5 +1,6 @@
 """TiffSlide: what all TIFF slides share, from choosing levels to reading stored tiles."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ class Vendor:
     properties: tuple[tuple[str, str], ...] = ()
 
 
-class TiffSlide:
+class TiffSlide(ABC):
     """An open slide in a TIFF file; a vendor's module says which IFDs count, and reads its tags."""
 
     def __init__(self, probe: Probe) -> None:
@@ -58,19 +59,19 @@ class TiffSlide:
         )
 
     @classmethod
+    @abstractmethod
     def detect(cls, probe: Probe) -> bool:
         """Say whether this class opens what `probe` looks at."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def find_candidates(directory: Directory) -> tuple[Ifd, ...]:
         """Return the IFDs that may be levels, that of level 0 first."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def read_vendor(directory: Directory) -> Vendor:
         """Return what the vendor's own tags say."""
-        raise NotImplementedError
 
     @property
     def info(self) -> SlideInfo:
