@@ -575,3 +575,32 @@ def test_end_of_a_link_is_announced_and_stops_all_requests(visit, closed_server)
     visit.page.keyboard.press("+")
     visit.rest()
     assert visit.urls[asked:] == []
+
+
+@pytest.mark.parametrize("form", ["/dzi", ".dzi"])
+def test_openseadragon_shows_a_slide_given_only_its_deepzoom_url(visit, live_server, form):
+    visit.view(live_server.url + view_path(SLIDE))
+    shown = visit.page.evaluate(
+        """url => new Promise((done) => {
+            const element = document.createElement("div");
+            element.style.width = element.style.height = "600px";
+            document.body.append(element);
+            let loaded = 0, failed = 0;
+            const viewer = OpenSeadragon({
+                element, tileSources: url, drawer: "canvas", showNavigationControl: false,
+            });
+            viewer.addHandler("tile-loaded", () => { loaded += 1; });
+            viewer.addHandler("tile-load-failed", () => { failed += 1; });
+            viewer.addHandler("open", () => {
+                const image = viewer.world.getItemAt(0);
+                const finish = () => done({ loaded, failed, width: image.getContentSize().x });
+                image.addOnceHandler("fully-loaded-change", finish);
+            });
+            viewer.addHandler("open-failed", (event) => done({ message: event.message }));
+        })""",
+        f"{live_server.url}/slides/{SLIDE}{form}",
+    )
+    width = live_server.ask(f"/slides/{SLIDE}").json()["width"]
+    assert shown["width"] == width
+    assert shown["loaded"] > 0
+    assert shown["failed"] == 0
