@@ -1,5 +1,6 @@
 """What others show of a slide: OpenSlide on white, or tifffile where OpenSlide cannot read it."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,20 +21,20 @@ LARGEST_WHOLE = 20_000_000
 WRONG_IN_OPENSLIDE = {"test_orient3.tif", "test_orient6.tif", "mosaic_cog1.tif"}
 
 
-class Reference:
+class Reference(ABC):
     """Levels by their size, since servers and libraries number them differently."""
 
     name = ""
     size: Size
     openslide_sizes: tuple[Size, ...] = ()
 
+    @abstractmethod
     def has(self, size: Size) -> bool:
         """Say whether there is a level of this size."""
-        raise NotImplementedError
 
+    @abstractmethod
     def level(self, size: Size) -> Pixels:
         """Return the level of this size."""
-        raise NotImplementedError
 
     def tile(self, size: Size, tile: Size, place: tuple[int, int]) -> Pixels:
         """Return a tile of a level, cropped to it."""

@@ -5,9 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.live.bucket import SLIDES, Bucket
+from tests.live.bucket import BUCKET, PREFIX, SLIDES, Bucket
 from tests.live.client import Answer, difference
-from tests.live.servers import Server
+from tests.live.servers import Server, start_server
+from tests.s3_server import S3Server
 from tests.slides import reduced
 
 PLAIN = "/tiles/plain.svs"
@@ -206,3 +207,20 @@ def test_a_flat_file_is_served_with_levels_made_on_demand(
                 x, y = col * level["tile_width"], row * level["tile_height"]
                 wanted = expected[y : y + level["tile_height"], x : x + level["tile_width"]]
                 assert difference(tile, wanted) <= LOSS, place
+
+
+def test_every_worker_makes_the_same_bytes(s3: S3Server, bucket: Bucket) -> None:
+    """Without a store each answer is made anew, by whichever worker takes the connection."""
+    targets = (
+        "/tiles/plain.svs/0/2/1.jpg",
+        "/tiles/jpeg2000-33003.svs/0/1/1.jpg?quality=95",
+        "/slides/plain.svs/dzi_files/9/0_0.jpg",
+        "/slides/plain.svs/thumbnail?max_size=100",
+    )
+    env = {**s3.environ(), "WSI_CACHE_TILES": "0", "WSI_CACHE_PIXELS": "0"}
+    with start_server(f"s3://{BUCKET}/{PREFIX}", env) as server:
+        for target in targets:
+            answers = bodies(server, target, 24)
+            assert {answer.status for answer in answers} == {200}
+            assert {answer.headers["X-Tile-Cache-Hit"] for answer in answers} == {"false"}
+            assert len({answer.body for answer in answers}) == 1

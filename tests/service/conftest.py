@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.service.clock import Clock
 from wsi_streamer.formats import EXTENSIONS
 from wsi_streamer.formats.base import Limits
 from wsi_streamer.mappers.direct import DirectMapper
@@ -14,19 +15,15 @@ from wsi_streamer.service.tile_store import TileStore
 from wsi_streamer.storage.local import LocalStorage
 
 
-class Clock:
-    """Time that passes when told to."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
     return Clock()
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a tile store of a test lies."""
+    return tmp_path / "store"
 
 
 @pytest.fixture

@@ -9,26 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.service.clock import Clock
 from wsi_streamer.service.tile_store import TileKey, TileStore
 
 MB = 1_000_000
 KEY = TileKey("s3://bucket", "a/b.svs", "etag-1", "tile", 2, 3, 4, "jpeg-80")
 TILE = bytes(range(256)) * 80
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.service.clock import Clock
 from wsi_streamer.service.tile_store import TileKey, TileStore
 
 MB = 1_000_000
@@ -17,16 +18,6 @@ KEY = TileKey("s3://bucket", "a/b.svs", "etag-1", "tile", 2, 3, 4, "jpeg-80")
 OTHER = replace(KEY, slide_id="c.svs")
 TILE = bytes(range(256)) * 80
 OTHER_TILE = bytes(reversed(TILE))
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Bomb:
@@ -37,16 +28,6 @@ class Bomb:
 
     def __reduce__(self) -> tuple[Callable[[str], None], tuple[str]]:
         return os.mkdir, (str(self.path),)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "store"
 
 
 @pytest.fixture

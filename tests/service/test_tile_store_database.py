@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.service.clock import Clock
 from wsi_streamer.service.store_opener import THREAD_NAME
 from wsi_streamer.service.tile_store import TileKey, TileStore
 
@@ -18,26 +19,6 @@ KEY = TileKey("s3://bucket", "a/b.svs", "etag-1", "tile", 2, 3, 4, "jpeg-80")
 OTHER = replace(KEY, slide_id="c.svs")
 TILE = bytes(range(256)) * 80
 OTHER_TILE = bytes(reversed(TILE))
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "store"
 
 
 @pytest.fixture

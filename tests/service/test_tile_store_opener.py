@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.service.clock import Clock
 from wsi_streamer.service.complaints import Complaints
 from wsi_streamer.service.store_folder import open_cache
 from wsi_streamer.service.store_opener import THREAD_NAME, Identity, StoreOpener
@@ -29,21 +30,6 @@ class Door:
             raise OSError("no such luck")
         assert self.may_open.wait(30)
         return open_cache(self.folder, 1_000_000, broken)
-
-
-class Clock:
-    """Stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

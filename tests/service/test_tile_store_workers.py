@@ -4,8 +4,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 # Children of a process that has opened nothing, as gunicorn's workers are.
 PROCESSES = """
 import hashlib, os, signal, sys, threading, time
@@ -31,11 +29,6 @@ def fork(work, *args):
         os._exit(0)
     return child
 """
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "store"
 
 
 def run_processes(script: str, folder: Path) -> str:

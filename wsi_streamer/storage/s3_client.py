@@ -58,7 +58,7 @@ class S3Access:
 class S3Connection:
     """Gives the client of this process, made when first needed and anew after a fork.
 
-    Threads may share a client; processes may not (boto/botocore issue 1246), and gunicorn forks.
+    Threads may share a client; processes may not (boto/botocore#1246), and gunicorn forks.
     """
 
     def __init__(self, access: S3Access) -> None:
