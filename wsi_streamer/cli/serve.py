@@ -16,7 +16,7 @@ from wsi_streamer.mappers.direct import DirectMapper
 from wsi_streamer.settings import ANY_ADDRESS, Settings
 from wsi_streamer.storage.base import Storage
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @click.command()
@@ -53,7 +53,7 @@ def _check_port(settings: Settings) -> None:
 
 
 def _announce(settings: Settings, storage: Storage) -> None:
-    is_here = settings.host in (LOOPBACK, ANY_ADDRESS, "::", "::1")
+    is_here = settings.host in (*LOOPBACK, ANY_ADDRESS, "::")
     base = f"http://localhost:{settings.port}" if is_here else f"http://{settings.bind}"
     click.echo(f"WSI Streamer {__version__} serves {storage.name}")
     click.echo(f"  slides  {base}/")
@@ -65,7 +65,8 @@ def _announce(settings: Settings, storage: Storage) -> None:
     for name in names.names:
         click.echo(f"  e.g.    {base}/view/{quote(name)}")
     if not settings.auth_enabled:
-        who = "anybody who reaches this address" if settings.host != LOOPBACK else "this machine"
+        is_private = settings.host in LOOPBACK
+        who = "this machine" if is_private else "anybody who reaches this address"
         click.echo(
             f"warning: authentication is off: {who} can see all slides (--auth-enabled)", err=True
         )
