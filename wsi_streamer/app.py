@@ -93,7 +93,7 @@ def make_service(settings: Settings) -> TileService:
         registry,
         RegionReader(PixelCache(settings.cache_pixels), max_pixels=settings.flat_max_pixels),
         TileStore(settings.cache_path, settings.cache_tiles),
-        default_quality=settings.jpeg_quality,
+        default_quality=settings.jpeg_quality or 80,
     )
 
 

@@ -82,10 +82,16 @@ class TileAddress:
 
 @dataclass(frozen=True, slots=True)
 class RenderedImage:
-    """An encoded image on its way out; `etag` names its bytes, without quotes."""
+    """An encoded image on its way out; `etag` names its bytes, without quotes.
+
+    `is_source`: the compressed pixels are those of the file, and `quality` is estimated from
+    them. `is_unchanged`: who asked has these bytes already, and `data` is empty.
+    """
 
     data: bytes
     media_type: str
     quality: int
     etag: str
     cache_hit: bool
+    is_source: bool = False
+    is_unchanged: bool = False

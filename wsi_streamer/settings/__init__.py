@@ -59,6 +59,21 @@ class Settings:
     s3_timeout: float = setting(
         4.0, "Seconds that one storage request may take, retries included", seconds(0.1, 300)
     )
+    s3_connections: int = setting(
+        16, "Most connections of a worker to the storage", integer(1, 1024)
+    )
+    coalesce_gap: int = setting(
+        65_536,
+        "Ranges with at most so many bytes between them are read in one request",
+        size(0, 2**26),
+        shown="64KiB",
+    )
+    read_ahead: int = setting(
+        196_608,
+        "Bytes read at once where a viewer moves through a slide; 0: each tile alone",
+        size(0, 2**23),
+        shown="192KiB",
+    )
 
     # The web server.
     host: str = setting(ANY_ADDRESS, "Address to listen on", parse_host)
@@ -92,6 +107,9 @@ class Settings:
     cache_tiles: int = setting(
         100_000_000, "Size of the tile store that all workers share", parse_size, shown="100MB"
     )
+    cache_memory: int = setting(
+        32_000_000, "Memory of a worker for finished tiles", parse_size, shown="32MB"
+    )
     cache_dir: str = setting("", "Folder of the tile store", shown="a folder of the user's cache")
     cache_pixels: int = setting(
         64_000_000, "Memory of a worker for decoded tiles", parse_size, shown="64MB"
@@ -113,7 +131,17 @@ class Settings:
     )
 
     # Images.
-    jpeg_quality: int = setting(80, "JPEG quality where none is asked for", integer(1, 100))
+    tile_encoding: str = setting(
+        "source",
+        "Stored JPEG tiles: source (they leave as the scanner wrote them) or reencode",
+        choice("source", "reencode"),
+    )
+    jpeg_quality: int | None = setting(
+        None,
+        "JPEG quality where none is asked for; once set, stored JPEG tiles are encoded anew",
+        integer(1, 100),
+        shown="80, stored JPEG tiles as they are",
+    )
     flat_max_pixels: int = setting(
         100_000_000,
         "Most pixels of a slide's smallest level: of a file without a pyramid, for one",
