@@ -52,11 +52,12 @@ BOMBS = {
 }
 
 
+@pytest.mark.parametrize("reduce", [0, 1])
 @pytest.mark.parametrize(("data", "codec"), BOMBS.values(), ids=BOMBS)
-def test_a_small_file_cannot_make_the_server_allocate_gigabytes(data, codec):
+def test_a_small_file_cannot_make_the_server_allocate_gigabytes(data, codec, reduce):
     tracemalloc.start()
     try:
-        decode_tile(tile(data, codec))
+        decode_tile(tile(data, codec), reduce)
     except DecodeError:
         pass
     finally:
@@ -93,10 +94,11 @@ DAMAGED = {
 }
 
 
+@pytest.mark.parametrize("reduce", [0, 2])
 @pytest.mark.parametrize(("data", "codec"), DAMAGED.values(), ids=DAMAGED)
-def test_a_damaged_tile_is_an_error_and_never_a_wrong_pixel(data, codec):
+def test_a_damaged_tile_is_an_error_and_never_a_wrong_pixel(data, codec, reduce):
     with pytest.raises(DecodeError):
-        decode_tile(tile(data, codec))
+        decode_tile(tile(data, codec), reduce)
 
 
 def test_the_photometric_tag_beats_the_markers_of_the_stream():

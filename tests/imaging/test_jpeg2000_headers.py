@@ -1,5 +1,6 @@
 """JPEG 2000 tiles that would cost gigabytes, and those that only look odd."""
 
+import contextlib
 import io
 import struct
 
@@ -25,7 +26,8 @@ def tile(data, samples=3, photometric=Photometric.RGB, side=SIDE):
 
 def j2k(pixels=RGB, **options):
     file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG2000", no_jp2=True, irreversible=False, **options)
+    options = {"no_jp2": True, "irreversible": False, **options}
+    Image.fromarray(pixels).save(file, "JPEG2000", **options)
     return file.getvalue()
 
 
@@ -112,10 +114,11 @@ COSTLY = {
 }
 
 
+@pytest.mark.parametrize("reduce", [0, 1])
 @pytest.mark.parametrize("data", COSTLY.values(), ids=COSTLY)
-def test_a_few_bytes_cannot_cost_the_server_gigabytes(data):
+def test_a_few_bytes_cannot_cost_the_server_gigabytes(data, reduce):
     with pytest.raises(DecodeError, match="a JPEG 2000 tile (has|is cut|ends|uses)"):
-        decode_tile(tile(data, side=1024))
+        decode_tile(tile(data, side=1024), reduce)
 
 
 def test_a_tile_cut_off_anywhere_is_an_error_and_not_half_grey():
@@ -176,6 +179,17 @@ def test_unusual_but_legal_tiles_are_shown(data):
     assert (decode_tile(tile(data)) == RGB).all()
 
 
+@pytest.mark.parametrize("reduce", range(1, 7))
+@pytest.mark.parametrize("data", LEGAL.values(), ids=LEGAL)
+def test_unusual_but_legal_tiles_are_shown_at_every_scale(data, reduce):
+    shown = decode_tile(tile(data), reduce).astype(int)
+    # Noise, of which wavelets keep more than averages do.
+    averages = RGB.reshape(SIDE >> reduce, 1 << reduce, SIDE >> reduce, 1 << reduce, 3).mean((1, 3))
+    assert shown.shape == averages.shape
+    assert np.abs(shown - averages).mean() < 40
+    assert abs((shown - averages).mean()) < 10
+
+
 def test_an_index_cannot_lead_the_decoder_past_the_tile_parts():
     lengths = b"".join(struct.pack(">HI", i, 20) for i in range(4))
     data = in_main_header(segment(TLM, b"\x00\x60" + lengths), j2k(tile_size=(32, 32)))
@@ -198,6 +212,17 @@ def test_ycbcr_of_other_than_three_samples_is_not_shown_in_false_colours(samples
     data = j2k(np.full((SIDE, SIDE, samples), 100, np.uint8).squeeze())
     with pytest.raises(DecodeError, match="YCbCr"):
         decode_tile(tile(data, samples, Photometric.YCBCR))
+
+
+def test_damaged_jpeg2000_does_not_kill_the_worker():
+    random = np.random.default_rng(1)
+    good = (j2k(), j2k(irreversible=True), j2k(tile_size=(32, 32)), j2k(progression="CPRL"))
+    for index in range(2000):
+        data = bytearray(good[index % len(good)])
+        for place in random.integers(100, len(data) - 2, 3):
+            data[place] = random.integers(0, 256)
+        with contextlib.suppress(DecodeError):
+            decode_tile(tile(bytes(data)), index % 3)
 
 
 def test_grey_tiles_are_shown():

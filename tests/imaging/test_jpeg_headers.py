@@ -12,12 +12,21 @@ from tests.slides.jpeg import DHT, DQT, SOF0, SOS, rewritten, segments_of, table
 from tests.slides.page import Jpeg
 from wsi_streamer.errors import DecodeError
 from wsi_streamer.imaging.decode import decode_tile
+from wsi_streamer.imaging.source_jpeg import find_source_jpeg
 from wsi_streamer.model.geometry import Size
 from wsi_streamer.model.tile import Codec, EncodedTile, Photometric, PixelLayout
 
 SIDE = 64
 RAMP = np.linspace(20, 230, SIDE).astype(np.uint8)[None, :, None].repeat(SIDE, 0).repeat(3, 2)
 SOF2, DNL, DAC, EXP = 0xC2, 0xDC, 0xCC, 0xDF
+
+
+def decode_at_half_size(tile):
+    return decode_tile(tile, 1)
+
+
+# What must not reach our decoder must not reach the browser's either.
+USES = (decode_tile, decode_at_half_size, find_source_jpeg)
 
 
 def tile(data, tables=b"", samples=3, photometric=Photometric.YCBCR):
@@ -89,11 +98,12 @@ HIDDEN = {
 }
 
 
+@pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("data", HIDDEN.values(), ids=HIDDEN)
-def test_no_second_image_can_hide_in_a_tile(data):
+def test_no_second_image_can_hide_in_a_tile(use, data):
     # Refused by us, and not by a decoder that ran out of memory.
     with pytest.raises(DecodeError, match="^a JPEG"):
-        decode_tile(tile(data))
+        use(tile(data))
 
 
 TABLES = tables_of(jpeg())
@@ -105,31 +115,35 @@ BAD_TABLES = {
 }
 
 
+@pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("tables", BAD_TABLES.values(), ids=BAD_TABLES)
-def test_no_image_can_hide_in_the_shared_tables(tables):
+def test_no_image_can_hide_in_the_shared_tables(use, tables):
     with pytest.raises(DecodeError, match="^(a|the) JPEG"):
-        decode_tile(tile(jpeg(), tables))
+        use(tile(jpeg(), tables))
 
 
+@pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("scans", [64, 5000])
-def test_one_tile_cannot_keep_the_server_busy_with_scans(scans):
+def test_one_tile_cannot_keep_the_server_busy_with_scans(use, scans):
     with pytest.raises(DecodeError, match="scan"):
-        decode_tile(tile(with_scans(scans)))
+        use(tile(with_scans(scans)))
 
 
+@pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("marker", [b"\xff\xd9", b"\xff\xd8", b"\xff\xc0", b"\xff\x01"])
-def test_a_tile_that_ends_in_the_middle_is_an_error_and_not_half_grey(marker):
+def test_a_tile_that_ends_in_the_middle_is_an_error_and_not_half_grey(use, marker):
     with pytest.raises(DecodeError, match="^a JPEG"):
-        decode_tile(tile(in_the_middle(marker)))
+        use(tile(in_the_middle(marker)))
 
 
+@pytest.mark.parametrize("use", [decode_tile, decode_at_half_size])
 @pytest.mark.parametrize("samples", [1, 4])
-def test_ycbcr_of_other_than_three_samples_is_not_shown_in_false_colours(samples):
+def test_ycbcr_of_other_than_three_samples_is_not_shown_in_false_colours(use, samples):
     pixels = np.full((SIDE, SIDE, samples), 100, np.uint8).squeeze()
     space = {1: "GRAYSCALE", 4: "CMYK"}[samples]
     data = imagecodecs.jpeg8_encode(pixels, colorspace=space, outcolorspace=space)
     with pytest.raises(DecodeError, match="YCbCr"):
-        decode_tile(tile(data, samples=samples))
+        use(tile(data, samples=samples))
 
 
 def one_scan_per_component():

@@ -1,11 +1,14 @@
 """Real slides: what we show is what OpenSlide, or where it cannot read them tifffile, shows."""
 
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from tests.live.bucket import BUCKET
 from tests.live.client import difference
@@ -15,8 +18,11 @@ from tests.s3_server import S3Server
 from wsi_streamer.formats import open_slide
 from wsi_streamer.formats.base import Limits
 from wsi_streamer.imaging.decode import decode_tile
+from wsi_streamer.imaging.resample import reduce_by, resize
+from wsi_streamer.imaging.source_jpeg import find_source_jpeg
+from wsi_streamer.model.geometry import Size
 from wsi_streamer.model.slide import Level
-from wsi_streamer.model.tile import Codec, TileAddress
+from wsi_streamer.model.tile import Codec, EncodedTile, TileAddress
 from wsi_streamer.storage.local import LocalStorage
 
 PREFIX = "real"
@@ -151,4 +157,72 @@ def test_decoded_pixels_equal_the_reference(real_slides: Path) -> None:
                         if apart > (1.0 if tile.layout.codec in LOSSY else 0.0):
                             wrong.append(f"{name} {address}: {apart:.3f} from {reference.name}")
             slide.close()
+    assert wrong == []
+
+
+def tiles_of(real_slides: Path) -> Iterator[tuple[str, TileAddress, Size, EncodedTile]]:
+    """Give some tiles of each level of each slide, with the size of their level."""
+    storage = LocalStorage(real_slides)
+    for path in (it for folder in FOLDERS for it in sorted((real_slides / folder).iterdir())):
+        name = path.relative_to(real_slides).as_posix()
+        if name in REFUSED:
+            continue
+        slide = open_slide(storage.open(name), Limits())
+        for level in slide.info.stored_levels:
+            addresses = stored_tiles(level)
+            for address, tile in zip(addresses, slide.read_tiles(addresses), strict=True):
+                yield name, address, level.size, tile
+        slide.close()
+
+
+def is_icon(tile: EncodedTile) -> bool:
+    """Say whether a tile shows few pixels: sharp edges alone, which halved chroma smears."""
+    return min(tile.visible.width, tile.visible.height) < 60 or tile.visible.pixels < 10_000
+
+
+def test_what_the_scanner_wrote_is_what_the_reference_shows(real_slides: Path) -> None:
+    seen, wrong = set(), []
+    for name, address, size, tile in tiles_of(real_slides):
+        source = find_source_jpeg(tile)
+        if source is None:
+            # small_la.tiff has grey with alpha.
+            is_jpeg = tile.parts and tile.layout.codec is Codec.JPEG
+            assert not is_jpeg or tile.layout.samples == 2, name
+            continue
+        with Image.open(io.BytesIO(source.data)) as image:
+            shown = np.asarray(image.convert("RGB"))
+        stored = tile.parts[0]
+        scan = stored[stored.rindex(b"\xff\xda") : stored.rindex(b"\xff\xd9")]
+        assert (scan in source.data) == source.is_source, f"{name} {address}"
+        if is_icon(tile) and not source.is_source:
+            continue
+        with open_reference(real_slides / name) as reference:
+            if not reference.has((size.width, size.height)):
+                continue
+            place = (tile.size.width, tile.size.height)
+            wanted = reference.tile((size.width, size.height), place, (address.col, address.row))
+        seen.add(name)
+        apart = difference(shown, wanted)
+        if apart > (0.0 if source.is_source else 1.0):
+            wrong.append(f"{name} {address}: {apart:.3f} from {reference.name}")
+    assert wrong == []
+    assert len(seen) >= 8, seen
+
+
+@pytest.mark.parametrize("reduce", [1, 2, 3])
+def test_smaller_scales_look_as_if_all_pixels_were_averaged(real_slides: Path, reduce: int) -> None:
+    wrong = []
+    for name, address, _, tile in tiles_of(real_slides):
+        if is_icon(tile):
+            continue
+        pixels, size = decode_tile(tile), tile.visible
+        averages = reduce_by(pixels, (1 << reduce, 1 << reduce))
+        limit = 1.5
+        if tile.layout.codec is Codec.JPEG2000:
+            # A resolution of a wavelet is sharper than averages, as Lanczos is.
+            small = Size(averages.shape[1], averages.shape[0])
+            limit += difference(resize(pixels, small, sharp=True), averages)
+        apart = difference(decode_tile(tile, reduce), averages)
+        if apart > limit:
+            wrong.append(f"{name} {address} of {size}: {apart:.3f}, more than {limit:.3f}")
     assert wrong == []

@@ -11,8 +11,8 @@ def tile(value: int, side: int = 16) -> Pixels:
     return np.full((side, side, 3), value, np.uint8)
 
 
-def key(col: int, slide_id: str = "a.svs", version: str = "v1") -> PixelKey:
-    return PixelKey(slide_id, version, TileAddress(0, col, 0))
+def key(col: int, slide_id: str = "a.svs", version: str = "v1", reduce: int = 0) -> PixelKey:
+    return PixelKey(slide_id, version, TileAddress(0, col, 0), reduce)
 
 
 def test_pixels_come_back_for_their_own_key_only() -> None:
@@ -21,7 +21,7 @@ def test_pixels_come_back_for_their_own_key_only() -> None:
     found = cache.get(key(1))
     assert found is not None
     assert (found == 7).all()
-    for other in (key(2), key(1, slide_id="b.svs"), key(1, version="v2")):
+    for other in (key(2), key(1, slide_id="b.svs"), key(1, version="v2"), key(1, reduce=1)):
         assert cache.get(other) is None
 
 

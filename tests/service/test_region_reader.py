@@ -173,7 +173,7 @@ def test_large_regions_are_exact_averages_read_tile_by_tile(
         make_pyramid(tmp_path / "s.tif", base, downsamples=(1,), **layout, **EXACT)
     )
     reads, decode = [], region_reader.decode_tile
-    monkeypatch.setattr(region_reader, "decode_tile", lambda it: reads.append(it) or decode(it))
+    monkeypatch.setattr(region_reader, "decode_tile", lambda *it: reads.append(it) or decode(*it))
     monkeypatch.setattr(region_reader, "WHOLE_PIXELS", 1000)
     reader = RegionReader(PixelCache(0), max_pixels=10_000_000)
     for downsample in (8, 300):
@@ -218,3 +218,60 @@ def test_where_levels_lie_far_apart_there_is_a_picture_still(tmp_path, open_pain
     assert reader.read_thumbnail(slide, "s", 800).shape == (100, 100, 3)
     shown = reader.read_downsampled(slide, "s", 4, Region(0, 0, 400, 400))
     assert np.abs(shown.astype(int) - box_average(base, 4)).mean() < 4
+
+
+def counted(monkeypatch):
+    """Return a list that gets the scale of each tile that is decoded from now on."""
+    scales, decode = [], region_reader.decode_tile
+
+    def count(tile, reduce=0):
+        scales.append(reduce)
+        return decode(tile, reduce)
+
+    monkeypatch.setattr(region_reader, "decode_tile", count)
+    return scales
+
+
+@pytest.mark.parametrize("subsampling", ["444", "420"])
+def test_a_tile_of_a_made_level_is_four_stored_tiles_decoded_at_half_size(
+    tmp_path, open_painted, reader, monkeypatch, subsampling
+):
+    base = gradient(1024, 1024)
+    jpeg = slides.Jpeg(quality=90, subsampling=subsampling)
+    slide = open_painted(make_svs(tmp_path / "s.svs", base, downsamples=(1,), jpeg=jpeg))
+    scales = counted(monkeypatch)
+    shown = reader.read_downsampled(slide, "s", 2, Region(256, 0, 256, 256))
+    assert scales == [1] * 4
+    assert np.abs(shown - box_average(base[:512, 512:], 2)).mean() <= 1.5
+
+
+def test_a_thumbnail_decodes_each_tile_once_and_small(tmp_path, open_painted, reader, monkeypatch):
+    base = smooth(2000, 1500)
+    slide = open_painted(make_svs(tmp_path / "s.svs", base, downsamples=(1,)))
+    scales = counted(monkeypatch)
+    shown = reader.read_thumbnail(slide, "s", 200)
+    # A tenth is made of an average of 4 x 4 pixels, and of a last step of 2.5.
+    assert scales == [2] * (8 * 6)
+    assert np.abs(shown.astype(int) - box_average(base, 10)).mean() <= 1.5
+
+
+def test_tiles_that_do_not_fit_the_scale_are_averaged_together(
+    tmp_path, open_painted, reader, monkeypatch
+):
+    # Squares of 32 pixels reach from one tile of 240 into the next.
+    base = smooth(960, 960)
+    slide = open_painted(make_svs(tmp_path / "s.svs", base, downsamples=(1,), tile=(240, 240)))
+    scales = counted(monkeypatch)
+    shown = reader.read_downsampled(slide, "s", 32, Region(0, 0, 30, 30))
+    assert scales == [0] * 16
+    assert np.abs(shown - box_average(base, 32)).max() <= 2
+
+
+def test_pixels_of_one_scale_are_never_taken_for_those_of_another(tmp_path, open_painted, reader):
+    base = gradient(512, 512)
+    slide = open_painted(make_pyramid(tmp_path / "s.tif", base, downsamples=(1,), **EXACT))
+    for _ in range(2):
+        for downsample in (1, 2, 4):
+            region = Region(0, 0, 512 // downsample, 512 // downsample)
+            shown = reader.read_downsampled(slide, "s", downsample, region)
+            assert np.abs(shown - box_average(base, downsample)).max() <= 0.5

@@ -1,7 +1,7 @@
 """Pixels to the image formats that leave the server."""
 
 import io
-from functools import cache
+from collections.abc import Sequence
 
 import imagecodecs
 import numpy as np
@@ -9,6 +9,7 @@ from PIL import Image
 
 from wsi_streamer.errors import EncodeError
 from wsi_streamer.imaging.color import Pixels
+from wsi_streamer.imaging.quantisation import Steps, scaled_luminance
 
 # Who asks for this or more wants the colours: halved chroma, coarsely quantised as the usual
 # tables do it, is then most of the error. From here on chroma keeps its full resolution and is
@@ -16,13 +17,8 @@ from wsi_streamer.imaging.color import Pixels
 # error from up to 3.3 grey levels to at most 1.9, for a third more bytes.
 FINE_QUALITY = 90
 
-# Luminance quantisation, row by row (ITU-T T.81, table K.1).
-LUMINANCE = (
-    *(16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55),
-    *(14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62),
-    *(18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92),
-    *(49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99),
-)
+# What Pillow calls the sampling factors of the first of three components, if others have 1 x 1.
+SUBSAMPLINGS = {b"\x11\x11\x11": 0, b"\x21\x11\x11": 1, b"\x22\x11\x11": 2}
 
 
 def encode_jpeg(pixels: Pixels, quality: int) -> bytes:
@@ -44,14 +40,30 @@ def _encode_usual(pixels: Pixels, quality: int) -> bytes:
 
 
 def _encode_fine(pixels: Pixels, quality: int) -> bytes:
-    tables = [_luminance(quality), _luminance(100 - (100 - quality) // 2)]
+    steps = (scaled_luminance(quality), scaled_luminance(100 - (100 - quality) // 2))
+    tables = [list(table) for table in steps]
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG", qtables=tables, subsampling=0)
     return file.getvalue()
 
 
-@cache
-def _luminance(quality: int) -> list[int]:
-    """Return the table that libjpeg makes of K.1 for a quality from 50 on (jcparam.c)."""
-    scale = 200 - 2 * quality
-    return [min(max((step * scale + 50) // 100, 1), 255) for step in LUMINANCE]
+def encode_like(pixels: Pixels, steps: Sequence[Steps], sampling: bytes, *, is_rgb: bool) -> bytes:
+    """Return a baseline JPEG quantised as another one is; raises EncodeError.
+
+    `pixels` are (height, width), or (height, width, 3) of red, green and blue. `steps` and
+    `sampling` are the quantisation table and the sampling factors of each component; unusual
+    factors become 1 x 1. `is_rgb`: components are red, green and blue, not YCbCr.
+    """
+    file = io.BytesIO()
+    try:
+        Image.fromarray(np.ascontiguousarray(pixels)).save(
+            file,
+            "JPEG",
+            qtables=[list(table) for table in steps],
+            subsampling=SUBSAMPLINGS.get(sampling, 0),
+            keep_rgb=is_rgb,
+        )
+    except Exception as exc:
+        # Pillow raises anything for tables that it cannot use.
+        raise EncodeError(f"cannot encode JPEG: {exc}") from exc
+    return file.getvalue()

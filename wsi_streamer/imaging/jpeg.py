@@ -31,11 +31,18 @@ PADDING = b"\x00\xff\xd9"
 
 @dataclass(frozen=True, slots=True)
 class JpegHeader:
-    """Size in pixels and number of components, as the frame header states them."""
+    """Size in pixels and number of components, as the frame header states them.
+
+    The rest holds a byte for each component: its identifier, its sampling factors (across in the
+    upper half, down in the lower) and the number of its quantisation table.
+    """
 
     width: int
     height: int
     components: int
+    identifiers: bytes
+    sampling: bytes
+    quantisation: bytes
 
 
 def parse_header(data: bytes) -> JpegHeader:
@@ -45,22 +52,54 @@ def parse_header(data: bytes) -> JpegHeader:
     and hierarchical processes, more than one frame, hundreds of scans, and streams whose end
     marker comes early or not at all, as libjpeg would silently paint the missing rows grey.
     """
+    start = find_scan(data)
+    header = parse_head(data[:start])
+    find_end(data, start)
+    return header
+
+
+def find_scan(data: bytes) -> int:
+    """Return where the coded pixels of the first scan begin; raises DecodeError.
+
+    What stands before is the head of the stream.
+    """
+    for marker, _, end in segments(data):
+        if marker == SOS:
+            return end
+    raise DecodeError("a JPEG tile has no scan")
+
+
+def parse_head(head: bytes) -> JpegHeader:
+    """Return the frame header that stands in the head of a stream; raises DecodeError."""
     header = None
-    scans = end = 0
-    for marker, start, end in _segments(data):
+    for marker, start, end in segments(head):
         if marker in FRAMES:
             if header:
                 raise DecodeError("a JPEG tile has two frames")
-            header = _parse_frame(marker, data[start:end])
+            header = _parse_frame(marker, head[start:end])
         elif marker == SOS:
-            scans += 1
-            if not header or scans > MAX_SCANS:
-                raise DecodeError(f"a JPEG tile has no frame header before scan {scans}, or more")
-    if not header or not scans:
-        raise DecodeError("a JPEG tile has no frame header or no scan")
-    if data[end:].strip(PADDING):
-        raise DecodeError("a JPEG tile goes on behind EOI: it is damaged")
+            break
+    if not header:
+        raise DecodeError("a JPEG tile has no frame header before its first scan")
     return header
+
+
+def find_end(data: bytes, position: int) -> int:
+    """Return where a stream ends whose first scan is coded from `position` on: behind EOI.
+
+    Raises DecodeError for what must not follow a scan.
+    """
+    scans, end = 1, position
+    for marker, _, behind in segments(data, _end_of_scan(data, position)):
+        end = behind
+        if marker in FRAMES:
+            raise DecodeError("a JPEG tile has two frames")
+        scans += marker == SOS
+        if scans > MAX_SCANS:
+            raise DecodeError(f"a JPEG tile has more than {MAX_SCANS} scans")
+    if end < len(data) and data[end:].strip(PADDING):
+        raise DecodeError("a JPEG tile goes on behind EOI: it is damaged")
+    return end
 
 
 def check_tables(tables: bytes) -> None:
@@ -68,16 +107,21 @@ def check_tables(tables: bytes) -> None:
 
     A decoder that finds a frame among the tables takes its size for that of each tile.
     """
-    for marker, _, _ in _segments(tables):
+    for marker, _, _ in segments(tables):
         if marker != EOI and marker not in TABLES:
             raise DecodeError(f"the JPEG tables hold a marker FF{marker:02X}")
 
 
-def _segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield marker, start and end of the content of each segment; EOI is the last."""
-    if not data.startswith(SOI):
+def segments(data: bytes, position: int = 0) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, start and end of the content of each segment; EOI is the last.
+
+    The first is the one at `position`, which is a marker; 0 stands for the whole stream, SOI left
+    out. Raises DecodeError.
+    """
+    if not position and not data.startswith(SOI):
         raise DecodeError("a JPEG stream does not begin with SOI")
-    marker, position, last = 0, len(SOI), len(data) - 1
+    marker, last = 0, len(data) - 1
+    position = position or len(SOI)
     while marker != EOI:
         # Any marker may be preceded by fill bytes FF (B.1.1.2).
         while position < last and data[position] == data[position + 1] == 0xFF:
@@ -120,4 +164,5 @@ def _parse_frame(marker: int, segment: bytes) -> JpegHeader:
         raise DecodeError(f"a JPEG tile has {precision} bits per sample, not 8")
     if not width or not height or len(segment) != 6 + 3 * components:
         raise DecodeError("a JPEG tile has an impossible frame header")
-    return JpegHeader(width, height, components)
+    parts = segment[6:]
+    return JpegHeader(width, height, components, parts[::3], parts[1::3], parts[2::3])

@@ -38,6 +38,7 @@ class _Image:
     height: int
     components: int
     subsampled: bool
+    starts_at_origin: bool
     tile_width: int
     tile_height: int
     tiles: int
@@ -47,6 +48,7 @@ class _Image:
 class Jpeg2000Header:
     """Size in pixels, number of components, and whether chroma is stored at lower resolution.
 
+    `resolutions` is how often a decoder can halve the pixels by leaving out their details.
     `codestream` is what was checked, and the only bytes to hand to a decoder.
     """
 
@@ -54,6 +56,7 @@ class Jpeg2000Header:
     height: int
     components: int
     subsampled: bool
+    resolutions: int
     codestream: bytes
 
 
@@ -76,10 +79,14 @@ def parse_header(data: bytes) -> Jpeg2000Header:
             indexes.append(start - 4)
         found[marker] = stream[start:end]
     image = _parse_size(found[SIZ])
-    _check_coding(found.get(COD, b""), image)
+    levels = _parse_coding(found.get(COD, b""), image)
     end = _find_end(stream, end, image.tiles)
     codestream = _without(indexes, stream[:end])
-    return Jpeg2000Header(image.width, image.height, image.components, image.subsampled, codestream)
+    # Elsewhere than at the origin, the pixels of lower resolutions lie between ours (B.5).
+    resolutions = levels if image.starts_at_origin else 0
+    return Jpeg2000Header(
+        image.width, image.height, image.components, image.subsampled, resolutions, codestream
+    )
 
 
 def _without(indexes: list[int], stream: bytes) -> bytes:
@@ -134,7 +141,7 @@ def _parse_size(content: bytes) -> _Image:
     width, height = right - left, bottom - top
     subsampled = _parse_components(table)
     largest = min(width, tile_w), min(height, tile_h)
-    return _Image(width, height, components, subsampled, *largest, tiles)
+    return _Image(width, height, components, subsampled, left == top == 0, *largest, tiles)
 
 
 def _parse_components(table: bytes) -> bool:
@@ -148,8 +155,11 @@ def _parse_components(table: bytes) -> bool:
     return any(step != 1 for step in steps)
 
 
-def _check_coding(content: bytes, image: _Image) -> None:
-    """Refuse impossible coding styles (COD, A.6.1), and those with needlessly many pieces."""
+def _parse_coding(content: bytes, image: _Image) -> int:
+    """Return the number of decomposition levels (COD, A.6.1).
+
+    Refuses impossible coding styles, and those with needlessly many pieces.
+    """
     if len(content) < 10:
         raise DecodeError("a JPEG 2000 tile has no coding style")
     style, order, layers, _, levels, across, down = struct.unpack_from(">BBHBBBB", content)
@@ -164,6 +174,7 @@ def _check_coding(content: bytes, image: _Image) -> None:
     blocks = _count_blocks(image, precincts, across + 2, down + 2)
     if blocks > image.tile_width * image.tile_height / MIN_PIXELS_PER_BLOCK + SPARE_BLOCKS:
         raise DecodeError(f"a JPEG 2000 tile is cut into {blocks} code-blocks")
+    return int(levels)
 
 
 def _count_blocks(image: _Image, precincts: bytes, across: int, down: int) -> int:

@@ -19,6 +19,22 @@ def reduce_by(pixels: Pixels, factor: tuple[int, int]) -> Pixels:
     return pixels if factor == (1, 1) else np.asarray(Image.fromarray(pixels).reduce(factor))
 
 
+def shift(pixels: Pixels, distance: float) -> Pixels:
+    """Return the pixels that lie `distance`, less than 1, to the right of and below an image's own.
+
+    A low resolution of a wavelet stands for the upper left pixels of the squares that it was made
+    of (ITU-T T.800, F.3.8); the average of a square lies in its middle.
+    """
+    height, width = pixels.shape[:2]
+    padded = np.empty((height + 1, width + 1, *pixels.shape[2:]), np.uint8)
+    padded[:-1, :-1] = pixels
+    padded[-1, :-1] = pixels[-1]
+    padded[:, -1] = padded[:, -2]
+    box = (distance, distance, distance + width, distance + height)
+    image = Image.fromarray(padded)
+    return np.asarray(image.resize((width, height), Image.Resampling.BICUBIC, box=box))
+
+
 def resize(
     pixels: Pixels,
     size: Size,

@@ -16,11 +16,12 @@ LARGEST_PART = 4
 
 @dataclass(frozen=True, slots=True)
 class PixelKey:
-    """One stored tile of one version of a slide."""
+    """One stored tile of one version of a slide, halved `reduce` times."""
 
     slide_id: str
     version: str
     place: TileAddress
+    reduce: int = 0
 
 
 class PixelCache:
