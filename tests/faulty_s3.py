@@ -6,6 +6,7 @@ It knows one bucket, GetObject with Range and If-Match, HeadObject, and nothing 
 import email.utils
 import hashlib
 import re
+import ssl
 import struct
 import threading
 from collections import deque
@@ -46,6 +47,11 @@ class Fault(Enum):
     WRONG_KEY = "403 InvalidAccessKeyId"
     WRONG_SECRET = "403 SignatureDoesNotMatch"
     HTML = "200 with a page that says welcome"
+    THROTTLED = "429"
+    EXPIRED_TOKEN = "400 ExpiredToken"
+    SKEWED_CLOCK = "403 RequestTimeTooSkewed"
+    BAD_RANGE = "416 InvalidRange"
+    CHATTY = "403 with a megabyte of text"
 
 
 ERRORS = {
@@ -59,7 +65,14 @@ ERRORS = {
     Fault.REDIRECT: (301, "PermanentRedirect"),
     Fault.WRONG_KEY: (403, "InvalidAccessKeyId"),
     Fault.WRONG_SECRET: (403, "SignatureDoesNotMatch"),
+    Fault.THROTTLED: (429, "TooManyRequests"),
+    Fault.EXPIRED_TOKEN: (400, "ExpiredToken"),
+    Fault.SKEWED_CLOCK: (403, "RequestTimeTooSkewed"),
+    Fault.BAD_RANGE: (416, "InvalidRange"),
 }
+
+# Answers that no S3 would give.
+ODDITIES = {Fault.RESET, Fault.SILENT, Fault.HTML, Fault.CHATTY}
 
 
 @dataclass(frozen=True)
@@ -71,6 +84,8 @@ class Request:
     range: str
     if_match: str
     connection: int
+    authorization: str = ""
+    token: str = ""
 
 
 class FaultySlides(ThreadingHTTPServer):
@@ -82,7 +97,11 @@ class FaultySlides(ThreadingHTTPServer):
     def __init__(self, objects: Mapping[str, bytes]) -> None:
         self.objects = dict(objects)
         self.plan: deque[Fault] = deque()
+        self.tail_plan: deque[Fault] = deque()
         self.always = Fault.NONE
+        self.retry_after: str | None = None
+        self.region: str | None = None
+        self.meeting: threading.Barrier | None = None
         self.requests: list[Request] = []
         self.ended = threading.Event()
         super().__init__(("127.0.0.1", 0), Handler)
@@ -94,23 +113,32 @@ class FaultySlides(ThreadingHTTPServer):
 class FaultyS3:
     """The running server; a context manager.
 
-    `plan` holds the faults of the next requests, one each; then `always` applies.
+    `plan` holds the faults of the next requests, one each; then `always` applies. `tail_plan` is
+    the same for requests that count from the end. With a certificate it speaks TLS.
     """
 
     bucket = "slides"
 
-    def __init__(self, objects: Mapping[str, bytes]) -> None:
+    def __init__(
+        self, objects: Mapping[str, bytes], certificate: ssl.SSLContext | None = None
+    ) -> None:
         self._server = FaultySlides(objects)
+        self._scheme = "https" if certificate else "http"
+        if certificate:
+            self._server.socket = certificate.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
         self.objects = self._server.objects
         self.plan = self._server.plan
+        self.tail_plan = self._server.tail_plan
         self.requests = self._server.requests
 
     @property
     def endpoint(self) -> str:
         """The URL to give as endpoint_url."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     @property
     def always(self) -> Fault:
@@ -121,13 +149,29 @@ class FaultyS3:
     def always(self, fault: Fault) -> None:
         self._server.always = fault
 
+    def refuse_until(self, retry_after: str | None) -> None:
+        """Send this as Retry-After with each refusal."""
+        self._server.retry_after = retry_after
+
+    def move_to(self, region: str | None) -> None:
+        """Refuse, as AWS does, what was signed for another region."""
+        self._server.region = region
+
+    def answer_only_together(self, count: int) -> None:
+        """Answer from here on only when `count` requests wait for it at the same time."""
+        self._server.meeting = threading.Barrier(count) if count else None
+
     def reset(self, objects: Mapping[str, bytes]) -> None:
         """Hold these objects alone, forget faults and requests."""
         self.objects.clear()
         self.objects.update(objects)
         self.plan.clear()
+        self.tail_plan.clear()
         self.requests.clear()
         self.always = Fault.NONE
+        self.refuse_until(None)
+        self.move_to(None)
+        self.answer_only_together(0)
 
     def stop(self) -> None:
         """End the server, stalled answers included."""
@@ -169,25 +213,48 @@ class Handler(BaseHTTPRequestHandler):
         asked = self.headers.get("Range", "")
         if_match = self.headers.get("If-Match", "")
         self.server.requests.append(
-            Request(self.command, path, asked, if_match, self.client_address[1])
+            Request(
+                self.command,
+                path,
+                asked,
+                if_match,
+                self.client_address[1],
+                self.headers.get("Authorization", ""),
+                self.headers.get("X-Amz-Security-Token", ""),
+            )
         )
-        fault = self.server.plan.popleft() if self.server.plan else self.server.always
-        data = self.server.objects.get(path.removeprefix(f"/{FaultyS3.bucket}/"))
-        if fault is Fault.RESET:
-            self._reset()
-        elif fault is Fault.SILENT:
-            self.server.ended.wait(20)
-            self._reset()
-        elif fault is Fault.HTML:
-            self._send(200, {"Content-Type": "text/html"}, b"<html>Welcome to nginx!</html>")
+        if self.server.meeting:
+            self.server.meeting.wait(5)
+        plan = self.server.tail_plan if asked.startswith("bytes=-") else self.server.plan
+        fault = plan.popleft() if plan else self.server.always
+        region = self.server.region
+        if region and f"/{region}/s3/" not in self.headers.get("Authorization", ""):
+            self._refuse(400, "AuthorizationHeaderMalformed", {"x-amz-bucket-region": region})
+        elif fault in ODDITIES:
+            self._be_odd(fault)
         elif fault in ERRORS:
             self._refuse(*ERRORS[fault])
-        elif data is None:
+        else:
+            self._answer_with(path.removeprefix(f"/{FaultyS3.bucket}/"), asked, fault)
+
+    def _answer_with(self, key: str, asked: str, fault: Fault) -> None:
+        data = self.server.objects.get(key)
+        if data is None:
             self._refuse(404, "NoSuchKey")
-        elif if_match not in ("", etag_of(data)):
+        elif self.headers.get("If-Match", "") not in ("", etag_of(data)):
             self._refuse(412, "PreconditionFailed")
         else:
             self._give(data, asked, fault)
+
+    def _be_odd(self, fault: Fault) -> None:
+        if fault is Fault.HTML:
+            self._send(200, {"Content-Type": "text/html"}, b"<html>Welcome to nginx!</html>")
+        elif fault is Fault.CHATTY:
+            self._send(403, {}, b"no " * 350_000)
+        else:
+            if fault is Fault.SILENT:
+                self.server.ended.wait(20)
+            self._reset()
 
     def _give(self, data: bytes, asked: str, fault: Fault) -> None:
         headers = {
@@ -195,11 +262,14 @@ class Handler(BaseHTTPRequestHandler):
             "Last-Modified": email.utils.formatdate(0, usegmt=True),
             "Content-Type": "application/octet-stream",
         }
-        match = re.fullmatch("bytes=([0-9]+)-([0-9]+)", asked)
+        match = re.fullmatch("bytes=([0-9]*)-([0-9]+)", asked)
         if not match or fault is Fault.WHOLE:
             self._send(200, headers, data)
             return
-        first, last = int(match[1]), min(int(match[2]), len(data) - 1)
+        if match[1]:
+            first, last = int(match[1]), min(int(match[2]), len(data) - 1)
+        else:
+            first, last = max(len(data) - int(match[2]), 0), len(data) - 1
         if first > last:
             self._refuse(416, "InvalidRange")
             return
@@ -249,9 +319,10 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.wfile.write(body)
 
-    def _refuse(self, status: int, code: str) -> None:
+    def _refuse(self, status: int, code: str, more: Mapping[str, str] | None = None) -> None:
         text = f"<Error><Code>{code}</Code><Message>no: http://x/?key=SECRET</Message></Error>"
-        self._send(status, {"Content-Type": "application/xml"}, text.encode())
+        headers = {"Content-Type": "application/xml", "Retry-After": self.server.retry_after or ""}
+        self._send(status, {**headers, **(more or {})}, text.encode())
 
     def _reset(self) -> None:
         # Closing a socket that does not linger sends RST.

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wsi_streamer.errors import StorageReadError, StorageUnreachable, UnsupportedFormat
+from wsi_streamer.storage.base import Extent
 from wsi_streamer.storage.block_cache import CachedReader
 
 DATA = bytes(i * 31 % 253 for i in range(10_050))
@@ -40,10 +41,15 @@ class CountingReader:
         self.closed = True
 
 
-class HeadReader(CountingReader):
-    """One that has the first 150 bytes already, as that of S3 has after opening."""
+class KnowingReader(CountingReader):
+    """One that has the first and last 150 bytes already, as that of S3 has after opening."""
 
-    head = DATA[:150]
+    def __init__(self) -> None:
+        super().__init__()
+        self.known = (Extent(0, DATA[:150]), Extent(9900, DATA[9900:]))
+
+    def forget_known(self) -> None:
+        self.known = ()
 
 
 class Clock:
@@ -57,15 +63,15 @@ class Clock:
 
 def cached(
     reader: CountingReader,
-    max_blocks: int = 10,
+    max_windows: int = 10,
     max_bytes: int = 5000,
     max_requests: int = 8,
     clock: Clock | None = None,
 ) -> CachedReader:
     return CachedReader(
         reader,
-        block_size=100,
-        max_blocks=max_blocks,
+        window=100,
+        max_windows=max_windows,
         max_bytes=max_bytes,
         max_requests=max_requests,
         deadline_s=4.0,
@@ -73,59 +79,63 @@ def cached(
     )
 
 
-def test_many_small_reads_in_one_block_cost_one_request() -> None:
+def test_many_small_reads_in_one_window_cost_one_request() -> None:
     reader = CountingReader()
     cache = cached(reader)
 
     assert [cache.read(i, 2) for i in range(310, 390, 2)] == [
         DATA[i : i + 2] for i in range(310, 390, 2)
     ]
-    assert reader.requests == [(300, 100)]
+    assert reader.requests == [(310, 100)]
 
 
-def test_neighbouring_blocks_of_one_read_come_in_one_request() -> None:
+def test_a_window_begins_where_something_is_missing() -> None:
     reader = CountingReader()
     cache = cached(reader)
 
     assert cache.read(150, 500) == DATA[150:650]
-    assert reader.requests == [(100, 600)]
+    assert cache.read(640, 20) == DATA[640:660]
+    assert reader.requests == [(150, 500), (650, 100)]
 
 
-def test_only_the_missing_blocks_of_a_read_are_fetched() -> None:
+def test_only_what_is_missing_of_a_read_is_fetched() -> None:
     reader = CountingReader()
     cache = cached(reader)
     cache.read(300, 100)
 
     assert cache.read(150, 500) == DATA[150:650]
-    assert reader.requests == [(300, 100), (100, 200), (400, 300)]
+    assert reader.requests == [(300, 100), (150, 150), (400, 250)]
+    assert cache.rounds == 2
 
 
-def test_several_ranges_share_their_requests() -> None:
+def test_several_ranges_share_their_requests_and_one_round_trip() -> None:
     reader = CountingReader()
+    cache = cached(reader)
 
-    assert cached(reader).read_many([(250, 10), (120, 10), (0, 0), (900, 5)]) == [
+    assert cache.read_many([(250, 10), (160, 10), (0, 0), (900, 5)]) == [
         DATA[250:260],
-        DATA[120:130],
+        DATA[160:170],
         b"",
         DATA[900:905],
     ]
-    assert reader.requests == [(100, 200), (900, 100)]
+    assert reader.requests == [(160, 190), (900, 100)]
+    assert (cache.requests, cache.rounds) == (2, 1)
 
 
-def test_the_last_block_ends_with_the_file() -> None:
+def test_the_last_window_ends_with_the_file() -> None:
     reader = CountingReader()
     cache = cached(reader)
 
     assert cache.read(10_049, 1) == DATA[-1:]
-    assert reader.requests == [(10_000, 50)]
+    assert reader.requests == [(10_049, 1)]
     assert (cache.size, cache.version) == (10_050, "v1")
     with pytest.raises(StorageReadError):
         cache.read(10_049, 2)
 
 
-def test_blocks_used_last_are_kept_and_memory_stays_bounded() -> None:
+def test_windows_used_last_are_kept_and_memory_stays_bounded() -> None:
     reader = CountingReader()
-    cache = cached(reader, max_blocks=2)
+    cache = cached(reader, max_windows=2)
     for offset in (0, 100, 0, 200):
         cache.read(offset, 1)
     reader.requests.clear()
@@ -136,19 +146,72 @@ def test_blocks_used_last_are_kept_and_memory_stays_bounded() -> None:
     assert reader.requests == [(100, 100)]
 
 
-def test_a_read_of_more_blocks_than_are_kept_is_complete() -> None:
-    assert cached(CountingReader(), max_blocks=2).read(50, 900) == DATA[50:950]
+def test_a_read_of_more_windows_than_are_kept_is_complete() -> None:
+    cache = cached(CountingReader(), max_windows=2)
+    for offset in (0, 300, 600):
+        cache.read(offset, 1)
+
+    assert cache.read(50, 900) == DATA[50:950]
 
 
-def test_the_head_that_came_with_opening_costs_nothing() -> None:
-    reader = HeadReader()
-    cache = cached(reader, max_bytes=60, max_requests=1)
+def test_what_came_with_opening_costs_nothing_and_is_never_dropped() -> None:
+    reader = KnowingReader()
+    cache = cached(reader, max_windows=1, max_bytes=200, max_requests=2)
 
-    assert cache.read(0, 16) == DATA[:16]
-    assert cache.read(140, 10) == DATA[140:150]
-    assert (reader.requests, cache.requests, cache.bytes_read) == ([], 0, 0)
+    for _ in range(2):
+        assert cache.read(0, 16) == DATA[:16]
+        assert cache.read(9950, 100) == DATA[9950:]
+        assert (cache.requests, cache.bytes_read) == (0, 0)
     assert cache.read(149, 2) == DATA[149:151]
-    assert (cache.requests, cache.bytes_read) == (1, 50)
+    assert cache.read(9899, 2) == DATA[9899:9901]
+    assert reader.requests == [(150, 100), (9899, 1)]
+    assert cache.read(140, 10) == DATA[140:150]
+
+
+def test_after_opening_nothing_is_held_any_more() -> None:
+    reader = KnowingReader()
+    cache = cached(reader)
+    cache.read(0, 300)
+    cache.close()
+
+    assert reader.known == ()
+    assert not cache.holds(0, 1)
+
+
+def test_ranges_are_loaded_together_and_those_close_by_at_once() -> None:
+    reader = CountingReader(bytes(10**6))
+    cache = cached(reader, max_bytes=10**6)
+    cache.load([(10, 20), (40, 20), (500_000, 50), (999_990, 100), (-50, 20)])
+
+    assert reader.requests == [(10, 50), (500_000, 50), (999_990, 10)]
+    assert cache.rounds == 1
+    assert cache.holds(10, 50)
+    assert [cache.held_from(at) for at in (5, 10, 59, 60)] == [0, 50, 1, 0]
+
+
+def test_what_may_come_in_handy_never_takes_a_slide_over_its_limits() -> None:
+    reader = CountingReader(bytes(10**6))
+    cache = cached(reader, max_bytes=1000, max_requests=4)
+    cache.load([(0, 100)], [(200_000, 300), (400_000, 300), (600_000, 50), (800_000, 50)])
+
+    assert reader.requests == [(0, 100), (200_000, 300), (600_000, 50)]
+
+
+def test_what_was_used_is_told_and_not_what_was_merely_read() -> None:
+    cache = cached(KnowingReader())
+    for offset in (20, 0, 10, 500, 9990):
+        cache.read(offset, 10)
+
+    assert cache.used == [(0, 30), (500, 510), (9990, 10_000)]
+
+
+def test_reading_on_never_costs_a_slide_its_limit() -> None:
+    reader = CountingReader()
+    cache = cached(reader, max_bytes=130)
+    cache.read(0, 10)
+    cache.read(100, 10)
+
+    assert reader.requests == [(0, 100), (100, 10)]
 
 
 def test_a_huge_tag_is_refused_before_anything_is_fetched() -> None:
@@ -230,7 +293,7 @@ def test_closing_the_cache_leaves_the_slide_open() -> None:
 
 
 def test_threads_get_their_own_bytes() -> None:
-    cache = cached(CountingReader(), max_blocks=3, max_bytes=10**9, max_requests=10**9)
+    cache = cached(CountingReader(), max_windows=3, max_bytes=10**9, max_requests=10**9)
     wrong: list[int] = []
 
     def read_some(step: int) -> None:
@@ -253,10 +316,10 @@ def test_threads_get_their_own_bytes() -> None:
     st.booleans(),
 )
 def test_any_sequence_of_reads_gives_the_bytes_of_the_file(
-    ranges: list[tuple[int, int]], max_blocks: int, with_head: bool
+    ranges: list[tuple[int, int]], max_windows: int, knows_some: bool
 ) -> None:
-    reader = HeadReader() if with_head else CountingReader()
-    cache = cached(reader, max_blocks=max_blocks, max_bytes=10**6, max_requests=100)
+    reader = KnowingReader() if knows_some else CountingReader()
+    cache = cached(reader, max_windows=max_windows, max_bytes=10**6, max_requests=200)
 
     for offset, length in ranges:
         assert cache.read(offset, length) == DATA[offset : offset + length]

@@ -21,6 +21,7 @@ from wsi_streamer.errors import (
     StorageError,
     StorageReadError,
 )
+from wsi_streamer.storage.base import HoldsBytes
 from wsi_streamer.storage.local import LocalStorage
 
 DATA = bytes(range(256)) * 400
@@ -419,3 +420,30 @@ def test_an_unmounted_folder_is_an_error_and_not_an_empty_archive(root: Path) ->
         storage.list("", "", 10)
     with pytest.raises(StorageError):
         storage.open("case 1/slide.svs")
+
+
+def test_a_slide_known_from_before_is_resumed(storage: LocalStorage) -> None:
+    version = storage.stat("case 1/slide.svs")
+
+    reader = storage.resume("case 1/slide.svs", version)
+
+    assert (reader.version, reader.read(1000, 100)) == (version, DATA[1000:1100])
+    assert not isinstance(reader, HoldsBytes), "reading a file early saves nothing"
+
+
+def test_a_slide_that_was_replaced_or_removed_is_not_resumed(
+    root: Path, storage: LocalStorage
+) -> None:
+    version = storage.stat("case 1/slide.svs")
+    before = open_files()
+
+    write(root, "case 1/slide.svs", DATA[:-1])
+    with pytest.raises(SlideChanged, match="replaced"):
+        storage.resume("case 1/slide.svs", version)
+    (root / "case 1/slide.svs").unlink()
+    with pytest.raises(SlideChanged, match="removed"):
+        storage.resume("case 1/slide.svs", version)
+    with pytest.raises(SlideNotFound):
+        storage.resume("../secret.svs", version)
+    gc.collect()
+    assert open_files() == before

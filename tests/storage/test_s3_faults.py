@@ -95,8 +95,8 @@ def test_parsing_a_slide_whose_directory_lies_in_the_head_asks_for_nothing_more(
 ) -> None:
     cache = CachedReader(
         storage.open(KEY),
-        block_size=256 * 1024,
-        max_blocks=4,
+        window=256 * 1024,
+        max_windows=4,
         max_bytes=2**24,
         max_requests=4,
         deadline_s=4,
@@ -107,7 +107,7 @@ def test_parsing_a_slide_whose_directory_lies_in_the_head_asks_for_nothing_more(
     assert len(server.requests) == 1
     assert cache.read(200_000, 70_000) == DATA[200_000:270_000]
     assert server.requests[1:] == [server.requests[-1]]
-    assert server.requests[-1].range == f"bytes={HEAD_BYTES}-{len(DATA) - 1}"
+    assert server.requests[-1].range == f"bytes=200000-{len(DATA) - 1}"
 
 
 def test_a_read_that_begins_in_the_head_asks_only_for_the_rest(
@@ -194,6 +194,11 @@ LASTING = {
     Fault.WRONG_KEY: StorageError,
     Fault.WRONG_SECRET: StorageError,
     Fault.HTML: StorageReadError,
+    Fault.THROTTLED: StorageError,
+    Fault.EXPIRED_TOKEN: StorageError,
+    Fault.SKEWED_CLOCK: StorageError,
+    Fault.BAD_RANGE: StorageReadError,
+    Fault.CHATTY: StorageError,
 }
 
 
@@ -246,7 +251,14 @@ def assert_fit_for_users(text: str) -> None:
 
 @pytest.mark.parametrize(
     "fault",
-    [Fault.INTERNAL_ERROR, Fault.RESET, Fault.TRUNCATED, Fault.STALL],
+    [
+        Fault.INTERNAL_ERROR,
+        Fault.SLOW_DOWN,
+        Fault.THROTTLED,
+        Fault.RESET,
+        Fault.TRUNCATED,
+        Fault.STALL,
+    ],
     ids=lambda fault: fault.name,
 )
 def test_a_passing_fault_is_not_seen_by_users(
@@ -267,6 +279,60 @@ def test_a_torn_answer_is_asked_for_three_times_and_no_more(
     with pytest.raises(StorageReadError, match="broke off"):
         reader.read(OFFSET, LENGTH)
     assert len(server.requests) == 1 + 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "requests"),
+    [
+        (Fault.INTERNAL_ERROR, 3),
+        (Fault.SLOW_DOWN, 3),
+        (Fault.RESET, 3),
+        (Fault.DENIED, 1),
+        (Fault.WRONG_SECRET, 1),
+        (Fault.CHANGED, 1),
+        (Fault.CHATTY, 1),
+        (Fault.EXPIRED_TOKEN, 2),
+        (Fault.SKEWED_CLOCK, 2),
+    ],
+    ids=str,
+)
+def test_only_what_may_pass_is_asked_for_again(
+    server: FaultyS3, storage: S3Storage, fault: Fault, requests: int
+) -> None:
+    reader = storage.open(KEY)
+    server.requests.clear()
+    server.always = fault
+
+    with pytest.raises(LASTING[fault]):
+        reader.read(OFFSET, LENGTH)
+    assert len(server.requests) == requests
+
+
+def test_a_busy_storage_is_asked_again_when_it_wants_to_be(
+    server: FaultyS3, storage: S3Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = storage.open(KEY)
+    pauses: list[float] = []
+    monkeypatch.setattr(time, "sleep", pauses.append)
+    server.refuse_until("2")
+    server.plan.append(Fault.SLOW_DOWN)
+
+    assert reader.read(OFFSET, LENGTH) == DATA[OFFSET : OFFSET + LENGTH]
+    assert pauses == [2.0]
+
+
+def test_a_storage_that_is_busy_for_longer_than_users_wait_is_left_alone(
+    server: FaultyS3, storage: S3Storage
+) -> None:
+    reader = storage.open(KEY)
+    server.refuse_until("3600")
+    server.always = Fault.SLOW_DOWN
+    begun = time.monotonic()
+
+    with pytest.raises(StorageError, match="SlowDown"):
+        reader.read(OFFSET, LENGTH)
+    assert len(server.requests) == 2
+    assert time.monotonic() - begun < 2
 
 
 # What opening says where reading on says something else.
@@ -372,7 +438,8 @@ def test_threads_share_a_reader_without_mixing_up_tiles(
 def test_a_forked_worker_does_not_use_its_parents_connection(
     server: FaultyS3, fresh_storage: S3Storage
 ) -> None:
-    fresh_storage.open(KEY)
+    parts = fresh_storage.open(KEY).read_many([(OFFSET, 5), (OFFSET + 100_000, 5)])
+    assert parts[0] == DATA[OFFSET : OFFSET + 5]
     with warnings.catch_warnings():
         # Python 3.12 warns of forks beside threads; here only the server has threads.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -380,13 +447,15 @@ def test_a_forked_worker_does_not_use_its_parents_connection(
     if not child:
         ok = False
         try:
-            ok = fresh_storage.open(KEY).read(OFFSET, 5) == DATA[OFFSET : OFFSET + 5]
+            parts = fresh_storage.open(KEY).read_many([(OFFSET, 5), (OFFSET + 100_000, 5)])
+            ok = parts == [DATA[OFFSET : OFFSET + 5], DATA[OFFSET + 100_000 : OFFSET + 100_005]]
         finally:
             os._exit(0 if ok else 1)
     assert os.waitpid(child, 0)[1] == 0
 
-    parent, *of_child = [request.connection for request in server.requests]
-    assert parent not in of_child
+    connections = [request.connection for request in server.requests]
+    assert set(connections[:3]).isdisjoint(connections[3:])
+    assert len(connections) == 6
 
 
 def test_nothing_listening_is_reported_as_unreachable() -> None:

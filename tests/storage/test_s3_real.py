@@ -147,6 +147,35 @@ def test_an_empty_object_can_be_opened(s3: S3Server, client: "S3Client") -> None
     assert reader.version == storage.stat("empty.svs")
 
 
+def test_a_slide_is_opened_at_both_ends_and_resumed(s3: S3Server, client: "S3Client") -> None:
+    data = bytes(range(250)) * 4000
+    client.put_object(Bucket="slides", Key="both ends.svs", Body=data)
+    reader = make_storage(s3).open("both ends.svs", head_bytes=1000, tail_bytes=5000)
+
+    assert [(extent.offset, extent.end) for extent in reader.known] == [
+        (0, 1000),
+        (995_000, 1_000_000),
+    ]
+    assert reader.read(0, len(data)) == data
+    resumed = make_storage(s3).resume("both ends.svs", reader.version)
+    ranges = [(900_000, 70), (100, 70), (500_000, 70)]
+    assert resumed.read_many(ranges) == [data[at : at + n] for at, n in ranges]
+
+    client.put_object(Bucket="slides", Key="both ends.svs", Body=data[::-1])
+    with pytest.raises(SlideChanged):
+        resumed.read(100, 70)
+
+
+@pytest.mark.parametrize("size", [0, 1, 99, 100, 101])
+def test_small_slides_are_known_as_a_whole(s3: S3Server, client: "S3Client", size: int) -> None:
+    client.put_object(Bucket="slides", Key="small.svs", Body=b"x" * size)
+
+    reader = make_storage(s3).open("small.svs", head_bytes=100, tail_bytes=100)
+
+    assert b"".join(extent.data for extent in reader.known) == b"x" * size
+    assert reader.read(0, size) == b"x" * size
+
+
 def test_a_slide_uploaded_in_parts_is_read_across_their_borders(
     s3: S3Server, client: "S3Client"
 ) -> None:

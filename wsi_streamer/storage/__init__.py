@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from wsi_streamer.errors import ConfigError
+from wsi_streamer.storage import local, s3
 from wsi_streamer.storage.base import Storage
 from wsi_streamer.storage.keys import is_key
 from wsi_streamer.storage.local import LocalStorage
@@ -12,17 +13,25 @@ from wsi_streamer.storage.s3 import S3Storage
 
 
 def open_storage(
-    uri: str, *, endpoint_url: str | None, region: str, anonymous: bool, timeout_s: float
+    uri: str,
+    *,
+    endpoint_url: str | None,
+    region: str,
+    anonymous: bool,
+    timeout_s: float,
+    coalesce_gap: int = s3.COALESCE_GAP,
+    max_connections: int = s3.MAX_CONNECTIONS,
 ) -> Storage:
     """Return the storage that a URI names: s3://bucket, s3://bucket/prefix, file:// or a folder.
 
     Nothing is asked of it yet; raises ConfigError for a URI or endpoint that makes no sense.
     """
+    local_gap = min(coalesce_gap, local.COALESCE_GAP)
     scheme, found, rest = uri.partition("://")
     if not found:
-        return LocalStorage(parse_folder(uri))
+        return LocalStorage(parse_folder(uri), local_gap)
     if scheme.lower() == "file":
-        return LocalStorage(parse_file_uri(rest))
+        return LocalStorage(parse_file_uri(rest), local_gap)
     if scheme.lower() != "s3":
         raise ConfigError(f"slides cannot lie at {scheme}://: give s3://bucket/prefix or a folder")
     bucket, prefix = parse_s3(rest)
@@ -33,6 +42,8 @@ def open_storage(
         region=region,
         anonymous=anonymous,
         timeout_s=timeout_s,
+        max_connections=max_connections,
+        coalesce_gap=coalesce_gap,
     )
 
 

@@ -1,9 +1,27 @@
 """What every storage can do: open, look up and list objects, and read ranges of them."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from wsi_streamer.model.page import Page
+
+# The first request of a slide learns its size and version anyway; this much of it costs nothing
+# more, and holds the header and, in many files, the first directory.
+HEAD_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Bytes of an object, and where they begin."""
+
+    offset: int
+    data: bytes
+
+    @property
+    def end(self) -> int:
+        """The offset behind the last byte."""
+        return self.offset + len(self.data)
 
 
 class RangeReader(Protocol):
@@ -28,11 +46,24 @@ class RangeReader(Protocol):
     def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
         """Return the bytes of several (offset, length) ranges, in the order given.
 
-        Ranges that lie close together are read in one request.
+        Ranges that lie close together are read in one request, and requests in parallel. The
+        first error is raised.
         """
 
     def close(self) -> None:
         """Free what is held; reads under way may still finish."""
+
+
+@runtime_checkable
+class HoldsBytes(Protocol):
+    """A reader that has some bytes of its object in memory, which came along with opening."""
+
+    @property
+    def known(self) -> tuple[Extent, ...]:
+        """What `read` gives without a request: by ascending offset, with gaps between them."""
+
+    def forget_known(self) -> None:
+        """Free these bytes; from here on they are read like all others."""
 
 
 class Storage(Protocol):
@@ -42,10 +73,24 @@ class Storage(Protocol):
     def name(self) -> str:
         """What this storage is, for people and for cache keys: "s3://bucket/prefix"."""
 
-    def open(self, key: str) -> RangeReader:
+    @property
+    def reads_verify(self) -> bool:
+        """Whether each read of a reader proves that the key still leads to its version."""
+
+    def open(self, key: str, *, head_bytes: int = HEAD_BYTES, tail_bytes: int = 0) -> RangeReader:
         """Return a reader of the object's present version.
 
-        Raises SlideNotFound if there is no such object, or the key leads outside the storage.
+        A storage that is far away brings the first and last bytes along, in one round trip
+        (`HoldsBytes`). Raises SlideNotFound if there is no such object, or the key leads outside
+        the storage; SlideChanged if the object is being replaced over and over.
+        """
+
+    def resume(self, key: str, version: str) -> RangeReader:
+        """Return a reader of a version that `open` or `stat` gave before.
+
+        Where asking costs a round trip, it is left to the first read to notice that the object
+        is another one now. Raises SlideChanged if that is known already, or if `version` is
+        none that this storage gives; SlideNotFound for a key that leads outside the storage.
         """
 
     def stat(self, key: str) -> str:

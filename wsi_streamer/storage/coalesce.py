@@ -45,15 +45,22 @@ def plan_reads(
     return plan
 
 
+def cut_parts(
+    ranges: Sequence[tuple[int, int]], plan: Sequence[PlannedRead], blocks: Sequence[bytes]
+) -> list[bytes]:
+    """Return the bytes of each range out of those of the planned requests, in the order given."""
+    parts = [b""] * len(ranges)
+    for planned, block in zip(plan, blocks, strict=True):
+        for index in planned.members:
+            offset, length = ranges[index]
+            first = offset - planned.offset
+            parts[index] = block[first : first + length]
+    return parts
+
+
 def read_coalesced(
     read: Callable[[int, int], bytes], ranges: Sequence[tuple[int, int]], gap: int
 ) -> list[bytes]:
     """Return the bytes of each range, in the order given, by as few calls of `read` as planned."""
-    parts = [b""] * len(ranges)
-    for planned in plan_reads(ranges, gap):
-        data = read(planned.offset, planned.length)
-        for index in planned.members:
-            offset, length = ranges[index]
-            first = offset - planned.offset
-            parts[index] = data[first : first + length]
-    return parts
+    plan = plan_reads(ranges, gap)
+    return cut_parts(ranges, plan, [read(planned.offset, planned.length) for planned in plan])

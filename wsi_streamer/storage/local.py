@@ -18,6 +18,7 @@ from wsi_streamer.errors import (
     StorageReadError,
 )
 from wsi_streamer.model.page import Page
+from wsi_streamer.storage.base import HEAD_BYTES
 from wsi_streamer.storage.bounds import check_range
 from wsi_streamer.storage.coalesce import read_coalesced
 from wsi_streamer.storage.keys import check_key
@@ -35,10 +36,11 @@ MISSING = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.E
 class LocalRangeReader:
     """One version of one file; takes over `fd`, which is closed when nobody reads any more."""
 
-    def __init__(self, fd: int, key: str) -> None:
+    def __init__(self, fd: int, key: str, gap: int = COALESCE_GAP) -> None:
         self._close_fd = weakref.finalize(self, os.close, fd)
         self._fd = fd
         self._key = key
+        self._gap = gap
         self._lock = threading.Lock()
         self._reads = 0
         self._closing = False
@@ -68,7 +70,7 @@ class LocalRangeReader:
         """Return the bytes of each range; those close together are read at once."""
         for offset, length in ranges:
             check_range(offset, length, self.size)
-        return read_coalesced(self.read, ranges, COALESCE_GAP)
+        return read_coalesced(self.read, ranges, self._gap)
 
     def close(self) -> None:
         """Refuse further reads; the file is closed when those under way have ended."""
@@ -96,18 +98,27 @@ class LocalRangeReader:
 
 
 class LocalStorage:
-    """The files below a folder; nothing outside it can be reached."""
+    """The files below a folder; nothing outside it can be reached.
 
-    def __init__(self, root: Path) -> None:
+    Ranges with at most `coalesce_gap` bytes between them are read at once.
+    """
+
+    # A read goes on in the file that was opened, wherever its name leads to by then.
+    reads_verify = False
+
+    def __init__(self, root: Path, coalesce_gap: int = COALESCE_GAP) -> None:
         self._root = Path(os.path.abspath(root))
+        self._gap = coalesce_gap
 
     @property
     def name(self) -> str:
         """The absolute path of the folder."""
         return str(self._root)
 
-    def open(self, key: str) -> LocalRangeReader:
-        """Return a reader of the file as it is now."""
+    def open(
+        self, key: str, *, head_bytes: int = HEAD_BYTES, tail_bytes: int = 0
+    ) -> LocalRangeReader:
+        """Return a reader of the file as it is now; reading it early would save nothing."""
         check_key(key)
         if any(part.startswith(".") for part in key.split("/")):
             raise SlideNotFound(f"hidden files are no slides: {key}")
@@ -116,11 +127,23 @@ class LocalStorage:
             path = os.path.realpath(os.path.join(root, key), strict=True)
             if not is_below(root, path):
                 raise SlideNotFound(f"there is no {key}")
-            return LocalRangeReader(os.open(path, OPEN_FLAGS), key)
+            return LocalRangeReader(os.open(path, OPEN_FLAGS), key, self._gap)
         except OSError as exc:
             if exc.errno in MISSING:
                 raise SlideNotFound(f"there is no {key}") from exc
             raise StorageReadError(f"cannot open {key}: {exc.strerror}") from exc
+
+    def resume(self, key: str, version: str) -> LocalRangeReader:
+        """Return a reader of the file if it is still this version."""
+        check_key(key)
+        try:
+            reader = self.open(key)
+        except SlideNotFound as exc:
+            raise SlideChanged(f"{key} was removed since it was opened") from exc
+        if reader.version != version:
+            reader.close()
+            raise SlideChanged(f"{key} was replaced since it was opened")
+        return reader
 
     def stat(self, key: str) -> str:
         """Return the version that `open` would give now."""

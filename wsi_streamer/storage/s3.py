@@ -1,77 +1,48 @@
 """Slides in a bucket of Amazon S3, or of any storage that speaks its API.
 
-`s3_client` calls it, `s3_range` checks what comes back, `s3_errors` says what went wrong.
+`s3_client` is the SDK, for listings and for what it knows of credentials and addresses; `s3_range`
+asks for bytes, `s3_answer` checks what comes back, `s3_errors` says what went wrong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from wsi_streamer.errors import (
     ConfigError,
     SlideChanged,
-    SlideNotFound,
     StorageReadError,
     WsiError,
 )
 from wsi_streamer.model.page import Page
-from wsi_streamer.storage.bounds import check_range
-from wsi_streamer.storage.coalesce import read_coalesced
+from wsi_streamer.storage.base import HEAD_BYTES, Extent
+from wsi_streamer.storage.deadline import Deadline
 from wsi_streamer.storage.keys import check_key, is_key
+from wsi_streamer.storage.s3_answer import RangeAnswer, RangeRequest
 from wsi_streamer.storage.s3_client import S3Access, S3Connection
 from wsi_streamer.storage.s3_errors import advice
-from wsi_streamer.storage.s3_range import RangeAnswer, RangeGetter, RangeRequest
+from wsi_streamer.storage.s3_range import RangeGetter
+from wsi_streamer.storage.s3_reader import S3RangeReader
+from wsi_streamer.storage.s3_version import S3Version, parse_version
 
-# The first request of a slide learns its size and version anyway; this much of it costs nothing
-# more, and holds the header and, in many files, the first directory.
-HEAD_BYTES = 64 * 1024
 # Reading on over a gap of this size is cheaper than another request.
 COALESCE_GAP = 64 * 1024
+MAX_CONNECTIONS = 16
 # What S3 allows for one listing.
 MAX_LISTED = 1000
-
-
-class S3RangeReader:
-    """One version of one object in S3; its first bytes, which came with opening, cost nothing."""
-
-    def __init__(self, getter: RangeGetter, key: str, opened: RangeAnswer, gap: int) -> None:
-        self._getter = getter
-        self._key = key
-        self._etag = opened.etag
-        self._gap = gap
-        self.size = opened.size
-        self.version = version_of(opened.etag, opened.size)
-        self.head = opened.data
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return exactly `length` bytes from `offset`, in at most one request."""
-        check_range(offset, length, self.size)
-        known = self.head[offset : offset + length]
-        if len(known) == length:
-            return known
-        offset, length = offset + len(known), length - len(known)
-        request = RangeRequest(self._key, offset, length, self._etag, self.size)
-        try:
-            return known + self._getter.get(request).data
-        except SlideNotFound as exc:
-            raise SlideChanged(f"{self._key} was removed since it was opened") from exc
-
-    def read_many(self, ranges: Sequence[tuple[int, int]]) -> list[bytes]:
-        """Return the bytes of each range; those close together come in one request."""
-        for offset, length in ranges:
-            check_range(offset, length, self.size)
-        return read_coalesced(self.read, ranges, self._gap)
-
-    def close(self) -> None:
-        """Free the bytes held since opening; connections belong to the process."""
-        self.head = b""
+# An object may be replaced between the answers for its head and for its tail, but hardly twice.
+OPENING_TRIES = 2
 
 
 class S3Storage:
     """A bucket, or the part of it below `prefix`, which is "" or ends with a slash.
 
-    `timeout_s` bounds each request, its retries included. Ranges with at most `coalesce_gap`
-    bytes between them are read in one request.
+    `timeout_s` bounds each question, its requests and their retries included. Ranges with at most
+    `coalesce_gap` bytes between them are read in one request. A process keeps `max_connections`
+    for reading; the SDK has as many of its own, for listings and versions.
     """
+
+    # A read asks for the key, with If-Match.
+    reads_verify = True
 
     def __init__(
         self,
@@ -82,10 +53,10 @@ class S3Storage:
         region: str,
         anonymous: bool,
         timeout_s: float,
-        max_pool_connections: int = 16,
+        max_connections: int = MAX_CONNECTIONS,
         coalesce_gap: int = COALESCE_GAP,
     ) -> None:
-        access = S3Access(endpoint_url, region, anonymous, timeout_s, max_pool_connections)
+        access = S3Access(endpoint_url, region, anonymous, timeout_s, max_connections)
         self._bucket = bucket
         self._prefix = prefix
         self._gap = coalesce_gap
@@ -98,17 +69,33 @@ class S3Storage:
         """The bucket and prefix as a URI."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
-    def open(self, key: str) -> S3RangeReader:
-        """Return a reader of the object's present version, after one request."""
+    def open(self, key: str, *, head_bytes: int = HEAD_BYTES, tail_bytes: int = 0) -> S3RangeReader:
+        """Return a reader of the object's present version, after one round trip."""
         check_key(key)
-        opened = self._getter.get(RangeRequest(key, 0, HEAD_BYTES))
-        return S3RangeReader(self._getter, key, opened, self._gap)
+        deadline = self._getter.begin()
+        for _ in range(OPENING_TRIES):
+            answers = self._read_ends(key, head_bytes, tail_bytes, deadline)
+            versions = {S3Version(answer.etag, answer.size) for answer in answers}
+            if len(versions) == 1:
+                return S3RangeReader(
+                    self._getter, key, versions.pop(), self._gap, merged_extents(answers)
+                )
+        raise SlideChanged(f"{key} is being replaced over and over")
+
+    def resume(self, key: str, version: str) -> S3RangeReader:
+        """Return a reader of a version known from before, without a request."""
+        check_key(key)
+        try:
+            known = parse_version(version)
+        except ValueError as exc:
+            raise SlideChanged(f"{key} never had this version") from exc
+        return S3RangeReader(self._getter, key, known, self._gap)
 
     def stat(self, key: str) -> str:
         """Return the version that `open` would give now."""
         check_key(key)
-        answer = self._getter.look_up(key)
-        return version_of(answer.etag, answer.size)
+        answer = self._getter.look_up(key, self._getter.begin())
+        return S3Version(answer.etag, answer.size).text
 
     def list(self, prefix: str, after: str, limit: int) -> Page:
         """Return keys that begin with `prefix` and come after `after`, by one request.
@@ -139,8 +126,35 @@ class S3Storage:
         except WsiError as exc:
             raise ConfigError(advice(exc, self._bucket, self._endpoint)) from exc
 
+    def _read_ends(
+        self, key: str, head_bytes: int, tail_bytes: int, deadline: Deadline
+    ) -> Sequence[RangeAnswer]:
+        """Return the first bytes of an object and, if they are wanted, the last, asked at once."""
+        head = RangeRequest(key, 0, head_bytes)
+        if not tail_bytes:
+            return [self._getter.get(head, deadline)]
+        tail = RangeRequest(key, -tail_bytes, tail_bytes)
+        tasks: Sequence[Callable[[], RangeAnswer | None]] = (
+            partial(self._getter.get, head, deadline),
+            partial(self._find_tail, tail, deadline),
+        )
+        return [answer for answer in self._getter.run(tasks) if answer]
 
-def version_of(etag: str, size: int) -> str:
-    """Return the version of an object."""
-    tag = etag.strip('"')
-    return f"{tag}-{size}"
+    def _find_tail(self, request: RangeRequest, deadline: Deadline) -> RangeAnswer | None:
+        """Return the last bytes of an object; None if the storage cannot count from the end."""
+        try:
+            return self._getter.get(request, deadline)
+        except SlideChanged:
+            raise
+        except StorageReadError:
+            # They only save time: what the head does not hold is read when it is needed.
+            return None
+
+
+def merged_extents(answers: Sequence[RangeAnswer]) -> tuple[Extent, ...]:
+    """Return what the answers for head and tail hold, as one extent if they meet."""
+    extents = tuple(Extent(answer.offset, answer.data) for answer in answers if answer.data)
+    if len(extents) == 2 and extents[1].offset <= extents[0].end:
+        head, tail = extents
+        return (Extent(head.offset, head.data + tail.data[head.end - tail.offset :]),)
+    return extents

@@ -33,7 +33,22 @@ from wsi_streamer.errors import (
 # endpoints that it cannot use.
 FOREIGN_ERRORS = (BotoCoreError, ClientError, ResponseParserError, HTTPError, ValueError)
 
-UNREACHABLE_ERRORS = (BotoConnectionError, HTTPClientError, UrllibTimeoutError)
+
+class NoAnswer(Exception):
+    """A request of ours got no answer, not even the beginning of one."""
+
+
+class Refused(Exception):
+    """A request of ours got an answer without the bytes; `code` is the storage's word for why."""
+
+    def __init__(self, status: int, code: str, retry_after_s: int = 0) -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+        self.retry_after_s = retry_after_s
+
+
+UNREACHABLE_ERRORS = (BotoConnectionError, HTTPClientError, UrllibTimeoutError, NoAnswer)
 CREDENTIAL_ERRORS = (
     NoCredentialsError,
     PartialCredentialsError,
@@ -65,7 +80,9 @@ def translated_errors(key: str) -> Iterator[None]:
 
 
 def translated(exc: Exception, key: str) -> WsiError:
-    """Return our error for one of FOREIGN_ERRORS, met while `key` was asked for."""
+    """Return our error for one of ours or of FOREIGN_ERRORS, met while `key` was asked for."""
+    if isinstance(exc, Refused):
+        return _refusal(exc.code, exc.status, key)
     if isinstance(exc, ClientError):
         return _refusal(error_code(exc), error_status(exc), key)
     if isinstance(exc, UNREACHABLE_ERRORS):
