@@ -24,12 +24,13 @@ from tests.slides.page import (
     Tag,
 )
 
+Layout = Literal["libtiff", "tifffile", "ifd_first"]
 CODES = {SHORT: "H", LONG: "I", LONG8: "Q", DOUBLE: "d"}
 SUBSAMPLING = {"444": (1, 1), "422": (2, 1), "420": (2, 2)}
 
 
 @dataclass(frozen=True)
-class _Format:
+class Format:
     """What differs between classic and BigTIFF."""
 
     order: str
@@ -69,7 +70,7 @@ class _Format:
 
 
 @dataclass
-class _Part:
+class Part:
     """What is written for one page, and where."""
 
     page: Page
@@ -78,6 +79,11 @@ class _Part:
     data_at: int = 0
     ifd_at: int = 0
 
+    @property
+    def data_size(self) -> int:
+        """Bytes of all tiles, padding included."""
+        return sum(len(it) + len(it) % 2 for it in self.segments if it)
+
 
 def write_tiff(
     path: Path,
@@ -85,40 +91,46 @@ def write_tiff(
     *,
     big_endian: bool = False,
     bigtiff: bool = False,
-    layout: Literal["libtiff", "ifd_first"] = "libtiff",
+    layout: Layout = "libtiff",
 ) -> Path:
     """Write a file and return its path.
 
-    "libtiff" puts each page's tiles before its IFD, as libtiff and Aperio do; "ifd_first" puts
-    all IFDs before all tiles, as in cloud-optimized files.
+    "libtiff" puts each page's tiles before its IFD, as libtiff and Aperio do; "tifffile" puts
+    them behind it; "ifd_first" puts all IFDs before all tiles, as in cloud-optimized files.
     """
-    form = _Format(">" if big_endian else "<", bigtiff)
-    parts = [_Part(page, *encode_segments(page, form.order)) for page in pages]
-    _lay_out(parts, form, layout)
-    first = parts[0].ifd_at if parts else 0
-    pieces = [(0, form.header(first))]
-    for index, part in enumerate(parts):
-        pieces.append((part.data_at, b"".join(_padded(it) for it in part.segments if it)))
-        after = index + 1 if part.page.next_page is None else part.page.next_page
-        next_ifd = parts[after].ifd_at if after < len(parts) else 0
-        pieces.append((part.ifd_at, _ifd(part, form, next_ifd)))
+    form = Format(">" if big_endian else "<", bigtiff)
+    parts = [Part(page, *encode_segments(page, form.order)) for page in pages]
+    pieces = lay_out(parts, form, layout)
+    pieces += [
+        (it.data_at, b"".join(_padded(data) for data in it.segments if data)) for it in parts
+    ]
     data = b"".join(piece for _, piece in sorted(pieces, key=lambda it: it[0]))
     path.write_bytes(data)
     return path
 
 
-def _lay_out(parts: list[_Part], form: _Format, layout: str) -> None:
+def lay_out(parts: Sequence[Part], form: Format, layout: Layout) -> list[tuple[int, bytes]]:
+    """Find a place for all parts; return the header and the IFDs with their offsets."""
     position = form.header_size
     if layout == "ifd_first":
         for part in parts:
             part.ifd_at = position
-            position += len(_ifd(part, form, 0))
+            position += len(ifd_bytes(part, form, 0))
     for part in parts:
+        if layout == "tifffile":
+            part.ifd_at = position
+            position += len(ifd_bytes(part, form, 0))
         part.data_at = position
-        position += sum(len(_padded(it)) for it in part.segments if it)
+        position += part.data_size
         if layout == "libtiff":
             part.ifd_at = position
-            position += len(_ifd(part, form, 0))
+            position += len(ifd_bytes(part, form, 0))
+    pieces = [(0, form.header(parts[0].ifd_at if parts else 0))]
+    for index, part in enumerate(parts):
+        after = index + 1 if part.page.next_page is None else part.page.next_page
+        next_ifd = parts[after].ifd_at if after < len(parts) else 0
+        pieces.append((part.ifd_at, ifd_bytes(part, form, next_ifd)))
+    return pieces
 
 
 def _padded(data: bytes) -> bytes:
@@ -126,7 +138,7 @@ def _padded(data: bytes) -> bytes:
     return data + b"\0" * (len(data) % 2)
 
 
-def _ifd(part: _Part, form: _Format, next_ifd: int) -> bytes:
+def ifd_bytes(part: Part, form: Format, next_ifd: int) -> bytes:
     tags = _tags(part, form)
     count_code, entry_size = ("Q", 20) if form.bigtiff else ("H", 12)
     head = form.pack(count_code, len(tags))
@@ -144,7 +156,7 @@ def _ifd(part: _Part, form: _Format, next_ifd: int) -> bytes:
     return head + entries + form.pack(form.offset, next_ifd) + outside
 
 
-def _tags(part: _Part, form: _Format) -> dict[int, Tag]:
+def _tags(part: Part, form: Format) -> dict[int, Tag]:
     page = part.page
     tags = {
         254: Tag(LONG, (page.subfile_type,)),
@@ -168,7 +180,7 @@ def _tags(part: _Part, form: _Format) -> dict[int, Tag]:
     return tags
 
 
-def _place_tags(part: _Part, form: _Format) -> dict[int, Tag]:
+def _place_tags(part: Part, form: Format) -> dict[int, Tag]:
     offsets, counts, position = [], [], part.data_at
     for segment in part.segments:
         offsets.append(position if segment else 0)
@@ -205,7 +217,7 @@ def _layout_tags(page: Page) -> dict[int, Tag]:
     return tags
 
 
-def _optional_tags(part: _Part) -> dict[int, Tag]:
+def _optional_tags(part: Part) -> dict[int, Tag]:
     page = part.page
     tags: dict[int, Tag] = {}
     if page.description is not None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+from wsi_streamer.formats.runs import TileRuns
 from wsi_streamer.formats.tiff.directory import Directory, read_directory
 from wsi_streamer.model.slide import SlideInfo
 from wsi_streamer.model.tile import EncodedTile, TileAddress
@@ -20,7 +21,7 @@ class Limits:
     open_max_bytes: int = 16 * 1024 * 1024
     open_max_requests: int = 64
     open_timeout_s: float = 4.0
-    block_size: int = 256 * 1024
+    block_size: int = 768 * 1024
     cache_blocks: int = 100
     max_ifds: int = 64
     max_tiles: int = 1_000_000
@@ -36,8 +37,8 @@ class Probe:
         self.limits = limits
         self.cached = CachedReader(
             reader,
-            block_size=limits.block_size,
-            max_blocks=limits.cache_blocks,
+            window=limits.block_size,
+            max_windows=limits.cache_blocks,
             max_bytes=limits.open_max_bytes,
             max_requests=limits.open_max_requests,
             deadline_s=limits.open_timeout_s,
@@ -51,7 +52,7 @@ class Probe:
 
 
 class Slide(Protocol):
-    """An open slide; immutable, so that any number of threads may share it."""
+    """An open slide, which any number of threads may share."""
 
     @property
     def info(self) -> SlideInfo:
@@ -67,6 +68,24 @@ class Slide(Protocol):
         Positions count in the level's `stored_grid`. Raises StorageError, and DecodeError where
         the file gives a tile an impossible place.
         """
+
+    def runs(self, level: int, max_bytes: int) -> TileRuns:
+        """Return how a stored level is cut into runs of about `max_bytes`; reads nothing."""
+
+    def run_around(self, address: TileAddress, max_bytes: int) -> tuple[TileAddress, ...]:
+        """Return the stored tiles that are worth reading together with one, row by row.
+
+        These are the members of its run (`runs`) that lie beside each other in the file, at most
+        `2 * max_bytes` in all; the tile alone where they do not. May read the places of tiles.
+        Raises as `read_tiles` does.
+        """
+
+    @property
+    def index_revision(self) -> int:
+        """A number that grows when `to_index` has more to tell than before."""
+
+    def to_index(self) -> bytes:
+        """Return what is known of the slide, for `formats.restore_slide` of the same version."""
 
     def close(self) -> None:
         """Free what is held; reads under way may still finish."""

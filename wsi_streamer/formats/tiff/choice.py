@@ -67,7 +67,7 @@ def choose_levels(
         if not _is_step(levels[-1].grid.image, size_of(ifd)):
             continue
         # All levels together are held in memory, so they share the number of tiles.
-        left = limits.max_tiles - sum(len(level.offsets) for level in levels)
+        left = limits.max_tiles - sum(level.table.count for level in levels)
         try:
             level = read_level(
                 ifd, is_big_endian=is_big_endian, limits=replace(limits, max_tiles=left)

@@ -1,27 +1,28 @@
-"""The IFDs of a TIFF file as plain values: checked first, then parsed by tifffile.
+"""The IFDs of a TIFF file as plain values: what they claim is checked first, then parsed.
 
-tifffile reads what a file claims, however much that is; so our own walk along the chain
-(`chain.py`) judges the counts of all tags before it. Tag numbers and meanings are those of
-TIFF 6.0 and, for 64-bit offsets, of BigTIFF.
+`chain.py` finds the tags and has their values come in few requests; then tifffile parses them.
+It sees no tag but those that are wanted here: lists of tiles, which may be long, are read when
+they are needed (`tile_table.py`). Tag numbers and meanings are those of TIFF 6.0 and, for 64-bit
+offsets, of BigTIFF.
 """
 
 import io
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 import tifffile
 
 from wsi_streamer.errors import UnsupportedFormat, WsiError
-from wsi_streamer.formats.tiff.chain import Encoding, Entry, read_chain
+from wsi_streamer.formats.tiff.chain import IfdTags, read_chain
+from wsi_streamer.formats.tiff.encoding import VALUE_SIZES, Encoding, Entry
 from wsi_streamer.formats.tiff.range_file import RangeFile
-from wsi_streamer.storage.base import RangeReader
-
-Integers = npt.NDArray[np.uint64]
+from wsi_streamer.formats.tiff.tile_table import Column
+from wsi_streamer.storage.block_cache import CachedReader
 
 # How many values a tag may have: 20 bytes can claim billions of them, and any number of tags can
-# claim the same bytes of the file. One with more is as good as missing, unless tifffile would
-# read it unasked: then the file is refused.
+# claim the same bytes of the file. One with more is as good as missing, unless no slide could be
+# shown rightly without it: then the file is refused.
 MAX_TEXT = 1_000_000
 TEXTS = dict.fromkeys((270, 271, 272, 305, 306, 347), MAX_TEXT)
 NUMBERS = dict.fromkeys((254, 256, 257, 259, 262, 266, 274, 277, 278, 284, 296, 317, 322, 323), 4)
@@ -30,11 +31,11 @@ RATIOS = dict.fromkeys((282, 283), 4)
 CAPS = TEXTS | NUMBERS | RATIOS
 # Where tiles and strips lie; only levels have theirs read, as many values as they have tiles.
 TABLES = frozenset((273, 279, 324, 325))
-# What tifffile reads of every IFD besides these (TIFF.TAG_LOAD): SubIFDs, old-style JPEG,
-# subsampling, and the metadata of other programs.
-EAGER = dict.fromkeys((330, 513, 514, 530), 1024)
-EAGER |= dict.fromkeys((33628, 42113, 50838, 50839), MAX_TEXT)
-UNASKED = EAGER.keys() | {258, 270, 277, 282, 283, 305, 338, 339, 347}
+# Tags that are not read here, but are by others: SubIFDs, old-style JPEG, subsampling, and the
+# metadata of other programs. What claims more of them than this is no slide but a trap.
+UNREAD = dict.fromkeys((330, 513, 514, 530), 1024)
+UNREAD |= dict.fromkeys((33628, 42113, 50838, 50839), MAX_TEXT)
+REFUSED = UNREAD.keys() | {258, 270, 277, 282, 283, 305, 338, 339, 347}
 # All values of a file together, tables not included: an honest slide has some 20 kB of them.
 MAX_VALUE_BYTES = 8_000_000
 
@@ -46,7 +47,7 @@ INTEGER_KINDS |= {17: "i8", 18: "u8"}
 class Table:
     """A long list of offsets or byte counts that is still in the file."""
 
-    reader: RangeReader
+    reader: CachedReader
     encoding: Encoding
     entry: Entry
 
@@ -55,20 +56,19 @@ class Table:
         """How many values there are."""
         return self.entry.count
 
-    def read(self, count: int) -> Integers:
-        """Return the first `count` values.
+    def column(self, count: int) -> Column:
+        """Return where the first `count` values lie.
 
-        Raises UnsupportedFormat if they are no positive integers of the file, and StorageError.
+        Raises UnsupportedFormat if they are no integers, or do not lie in the file.
         """
-        data = self.entry.read(self.reader, self.encoding, count)
-        if data is None:
+        if self.entry.offset + VALUE_SIZES[self.entry.kind] * count > self.reader.size:
             raise UnsupportedFormat(
                 "The list of the TIFF image's tiles ends behind the file: was it copied completely?"
             )
-        values = _integers(self.entry.kind, self.encoding, data)
-        if values is None:
+        if self.entry.kind not in INTEGER_KINDS:
             raise UnsupportedFormat("The TIFF image's tiles do not lie at positive integers")
-        return values.astype(np.uint64)
+        kind = self.encoding.order + INTEGER_KINDS[self.entry.kind]
+        return Column(kind, self.entry.offset)
 
 
 @dataclass(frozen=True)
@@ -120,19 +120,27 @@ class Directory:
     is_big_endian: bool
 
 
-def read_directory(reader: RangeReader, *, max_ifds: int, max_tiles: int) -> Directory:
+def read_directory(reader: CachedReader, *, max_ifds: int, max_tiles: int) -> Directory:
     """Parse the chain of IFDs: at most `max_ifds`, with tables for at most `max_tiles` tiles.
 
     Raises UnsupportedFormat if this is no TIFF file, or one that nobody could read, and
     StorageError.
     """
-    encoding, chain = read_chain(reader, max_ifds, CAPS.keys() | TABLES | EAGER.keys())
+    encoding, chain = read_chain(reader, max_ifds, CAPS.keys() | TABLES | UNREAD.keys())
     _check_claims(chain, max_tiles)
+    wanted = [_wanted(tags.entries, CAPS, reader.size) for tags in chain]
+    # Those that did not come along while the chain was read: all at once.
+    reader.load([(it.offset, it.length) for entries in wanted for it in entries.values()])
+    shown = {it.tag for entries in wanted for it in entries.values()}
+    hidden = [tag for tags in chain for tag in tags.places if tag not in shown]
     try:
-        with tifffile.TiffFile(io.BufferedReader(RangeFile(reader))) as tif:
+        # A buffer would read on, into what is not here: each read is exactly what tifffile asks.
+        with tifffile.TiffFile(io.BufferedReader(RangeFile(reader, hidden), 1)) as tif:
             ifds = [
-                _read_ifd(index, tif.pages[index], reader, encoding, entries)
-                for index, entries in enumerate(chain)
+                _read_ifd(
+                    index, tif.pages[index], wanted[index].keys(), _tables(reader, encoding, tags)
+                )
+                for index, tags in enumerate(chain)
             ]
     except WsiError:
         raise
@@ -142,12 +150,18 @@ def read_directory(reader: RangeReader, *, max_ifds: int, max_tiles: int) -> Dir
     return Directory(tuple(ifds), encoding.order == ">")
 
 
-def _check_claims(chain: list[dict[int, Entry]], max_tiles: int) -> None:
+def _tables(reader: CachedReader, encoding: Encoding, tags: IfdTags) -> dict[int, Table]:
+    return {
+        code: Table(reader, encoding, tags.entries[code]) for code in TABLES & tags.entries.keys()
+    }
+
+
+def _check_claims(chain: list[IfdTags], max_tiles: int) -> None:
     """Raise UnsupportedFormat if reading the tags would take more than its share."""
-    caps = CAPS | EAGER
-    entries = [(code, entry) for ifd in chain for code, entry in ifd.items()]
+    caps = CAPS | UNREAD
+    entries = [(code, entry) for tags in chain for code, entry in tags.entries.items()]
     for code, entry in entries:
-        if code in UNASKED and entry.count > caps[code]:
+        if code in REFUSED and entry.count > caps[code]:
             raise UnsupportedFormat(f"TIFF tag {code} claims {entry.count} values")
     values = sum(it.length for code, it in entries if code in caps and it.count <= caps[code])
     if values > MAX_VALUE_BYTES:
@@ -162,26 +176,27 @@ def _check_claims(chain: list[dict[int, Entry]], max_tiles: int) -> None:
         )
 
 
+def _wanted(entries: dict[int, Entry], caps: dict[int, int], size: int) -> dict[int, Entry]:
+    """Return the tags in `caps` that have no more values than they may, all of them in the file."""
+    return {
+        code: entry
+        for code, entry in entries.items()
+        if code in caps and entry.count <= caps[code] and entry.offset + entry.length <= size
+    }
+
+
 def _read_ifd(
     index: int,
     page: tifffile.TiffPage | tifffile.TiffFrame,
-    reader: RangeReader,
-    encoding: Encoding,
-    entries: dict[int, Entry],
+    codes: Collection[int],
+    tables: dict[int, Table],
 ) -> Ifd:
-    tables = {code: Table(reader, encoding, entries[code]) for code in TABLES & entries.keys()}
-    ifd = Ifd(index, {}, {}, tables)
     if not isinstance(page, tifffile.TiffPage):
         raise UnsupportedFormat(f"Not a readable TIFF file: image {index} is broken")
-    for code, entry in entries.items():
-        tag = page.tags.get(code)
-        if tag is None or code not in CAPS or entry.count > CAPS[code]:
-            continue
-        if code in TEXTS:
-            ifd.texts[code] = _as_bytes(tag.value)
-        else:
-            ifd.values[code] = _as_integers(tag.value)
-    return Ifd(index, {code: it for code, it in ifd.values.items() if it}, ifd.texts, tables)
+    found = {code: tag.value for code in codes if (tag := page.tags.get(code)) is not None}
+    texts = {code: _as_bytes(value) for code, value in found.items() if code in TEXTS}
+    values = {code: _as_integers(value) for code, value in found.items() if code not in TEXTS}
+    return Ifd(index, {code: it for code, it in values.items() if it}, texts, tables)
 
 
 def _as_bytes(value: object) -> bytes:
@@ -197,11 +212,3 @@ def _as_integers(value: object) -> tuple[int, ...]:
         value = tuple(value.ravel().tolist())
     found = value if isinstance(value, tuple) else (value,)
     return found if all(isinstance(it, int) and it >= 0 for it in found) else ()
-
-
-def _integers(kind: int, encoding: Encoding, data: bytes) -> npt.NDArray[np.integer] | None:
-    """Return values of a type; None if it is none of integers, or one of them is negative."""
-    if kind not in INTEGER_KINDS:
-        return None
-    values = np.frombuffer(data, np.dtype(encoding.order + INTEGER_KINDS[kind]))
-    return None if values.min() < 0 else values

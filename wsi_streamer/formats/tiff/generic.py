@@ -3,11 +3,11 @@
 from wsi_streamer.formats.base import Probe
 from wsi_streamer.formats.tiff.choice import find_base, find_marked
 from wsi_streamer.formats.tiff.directory import Directory, Ifd
-from wsi_streamer.formats.tiff.pyramid import TiffSlide, Vendor
+from wsi_streamer.formats.tiff.vendor import TiffFormat, Vendor
 
 
-class GenericTiff(TiffSlide):
-    """A TIFF file of no vendor that we know."""
+class GenericTiff(TiffFormat):
+    """TIFF files of no vendor that we know."""
 
     @classmethod
     def detect(cls, probe: Probe) -> bool:

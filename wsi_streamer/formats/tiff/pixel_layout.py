@@ -59,9 +59,7 @@ def read_layout(ifd: Ifd, *, is_big_endian: bool) -> PixelLayout:
         jpeg_tables=ifd.data(347) if codec is Codec.JPEG else b"",
         palette=_read_palette(ifd),
     )
-    for is_wrong, reason in LAYOUT_CHECKS:
-        if is_wrong(layout):
-            raise UnsupportedFormat(f"Unsupported pixels: {reason}")
+    check_layout(layout)
     # SampleFormat: 1 is unsigned, and what most writers leave out.
     if set(ifd.numbers(339)) - {1, 4}:
         raise UnsupportedFormat(
@@ -104,6 +102,13 @@ LAYOUT_CHECKS: tuple[tuple[Callable[[PixelLayout], bool], str], ...] = (
     ),
     (lambda it: it.predictor not in (1, 2), "floating-point predictor"),
 )
+
+
+def check_layout(layout: PixelLayout) -> None:
+    """Raise UnsupportedFormat, with the reason, for pixels that cannot be decoded."""
+    for is_wrong, reason in LAYOUT_CHECKS:
+        if is_wrong(layout):
+            raise UnsupportedFormat(f"Unsupported pixels: {reason}")
 
 
 def _read_codec(ifd: Ifd) -> Codec:

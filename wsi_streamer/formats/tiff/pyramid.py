@@ -1,77 +1,28 @@
-"""TiffSlide: what all TIFF slides share, from choosing levels to reading stored tiles."""
+"""TiffSlide: what all TIFF slides share once they are open, from tiles' places to their bytes."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from wsi_streamer.formats.base import Probe
-from wsi_streamer.formats.levels import check_smallest, make_levels
-from wsi_streamer.formats.tiff.choice import choose_levels
-from wsi_streamer.formats.tiff.directory import Directory, Ifd
+from wsi_streamer.formats.runs import TileRuns, count_per_run
+from wsi_streamer.formats.tiff.file_run import find_run
+from wsi_streamer.formats.tiff.slide_index import SlideIndex, write_index
 from wsi_streamer.formats.tiff.stored_level import StoredLevel
 from wsi_streamer.model.slide import SlideInfo
-from wsi_streamer.model.tile import EncodedTile, TileAddress
+from wsi_streamer.model.tile import Codec, EncodedTile, TileAddress
+from wsi_streamer.storage.base import RangeReader
 
-# An mpp outside this range was not measured by a scanner: it is a printer's 72 or 300 dpi, or a
-# unit mixed up.
-PLAUSIBLE_MPP = (0.01, 20.0)
-MICROMETRES = {2: 25_400.0, 3: 10_000.0}
-
-
-@dataclass(frozen=True)
-class Vendor:
-    """What a vendor's own tags say of a slide; None where they do not."""
-
-    format: str
-    vendor: str | None = None
-    mpp: float | None = None
-    objective_power: float | None = None
-    associated_images: tuple[str, ...] = ()
-    properties: tuple[tuple[str, str], ...] = ()
+# How much smaller than their pixels tiles are, at a guess: pictures shrink to a tenth.
+SHRUNK = {Codec.RAW: 1, Codec.LZW: 2, Codec.DEFLATE: 2, Codec.ZSTD: 2}
+SHRUNK_PICTURE = 10
 
 
-class TiffSlide(ABC):
-    """An open slide in a TIFF file; a vendor's module says which IFDs count, and reads its tags."""
+class TiffSlide:
+    """An open slide in a TIFF file; immutable but for the places of tiles, read when needed."""
 
-    def __init__(self, probe: Probe) -> None:
-        directory = probe.directory
-        self._reader = probe.reader
-        candidates = self.find_candidates(directory)
-        self._levels = choose_levels(
-            candidates, is_big_endian=directory.is_big_endian, limits=probe.limits
-        )
-        is_stripped = self._levels[0].is_stripped
-        levels = make_levels([level.grid for level in self._levels], is_stripped=is_stripped)
-        check_smallest(levels, is_stripped=is_stripped, max_pixels=probe.limits.flat_max_pixels)
-        vendor = self.read_vendor(directory)
-        base = candidates[0]
-        mpp_x = vendor.mpp or _read_mpp(base, 282)
-        mpp_y = vendor.mpp or _read_mpp(base, 283)
-        self._info = SlideInfo(
-            format=vendor.format,
-            vendor=vendor.vendor,
-            levels=levels,
-            mpp_x=mpp_x,
-            mpp_y=mpp_y,
-            objective_power=vendor.objective_power,
-            associated_images=vendor.associated_images,
-            properties=dict(vendor.properties) | _read_properties(base),
-        )
-
-    @classmethod
-    @abstractmethod
-    def detect(cls, probe: Probe) -> bool:
-        """Say whether this class opens what `probe` looks at."""
-
-    @staticmethod
-    @abstractmethod
-    def find_candidates(directory: Directory) -> tuple[Ifd, ...]:
-        """Return the IFDs that may be levels, that of level 0 first."""
-
-    @staticmethod
-    @abstractmethod
-    def read_vendor(directory: Directory) -> Vendor:
-        """Return what the vendor's own tags say."""
+    def __init__(self, reader: RangeReader, info: SlideInfo, levels: Sequence[StoredLevel]) -> None:
+        self._reader = reader
+        self._info = info
+        self._levels = tuple(levels)
+        self._runs: dict[tuple[int, int], TileRuns] = {}
 
     @property
     def info(self) -> SlideInfo:
@@ -83,17 +34,60 @@ class TiffSlide(ABC):
         """The version of the object that was opened."""
         return self._reader.version
 
+    @property
+    def size(self) -> int:
+        """Length of the file in bytes."""
+        return self._reader.size
+
+    @property
+    def levels(self) -> tuple[StoredLevel, ...]:
+        """The levels as the file stores them."""
+        return self._levels
+
+    @property
+    def index_revision(self) -> int:
+        """A number that grows when the index has more to tell."""
+        return sum(level.table.loaded for level in self._levels)
+
+    def to_index(self) -> bytes:
+        """Return what `formats.restore_slide` needs; see `formats.base.Slide`."""
+        return write_index(SlideIndex(self.size, self.version, self._info, self._levels))
+
     def read_tiles(self, addresses: Sequence[TileAddress]) -> list[EncodedTile]:
         """Return stored tiles of stored levels; see `formats.base.Slide`."""
-        places = [
-            self._levels[it.level].ranges(it.col, it.row, self._reader.size) for it in addresses
-        ]
+        for level in {it.level for it in addresses}:
+            tiles = [(it.col, it.row) for it in addresses if it.level == level]
+            self._levels[level].load(tiles, self._reader)
+        places = [self._levels[it.level].ranges(it.col, it.row, self.size) for it in addresses]
         data = iter(self._reader.read_many([place for some in places for place in some]))
-        tiles = []
+        tiles_read = []
         for address, some in zip(addresses, places, strict=True):
             parts = tuple(next(data) for _ in some)
-            tiles.append(_make_tile(self._levels[address.level], address, parts))
-        return tiles
+            tiles_read.append(_make_tile(self._levels[address.level], address, parts))
+        return tiles_read
+
+    def runs(self, level: int, max_bytes: int) -> TileRuns:
+        """Return how a stored level is cut into runs of about `max_bytes`; reads nothing."""
+        runs = self._runs.get((level, max_bytes))
+        if runs is None:
+            stored = self._levels[level]
+            factor = SHRUNK.get(stored.layout.codec, SHRUNK_PICTURE)
+            expected = stored.raw_bytes(stored.grid.tile) // factor
+            # Planes of a tile lie far apart.
+            count = 1 if stored.layout.planar else count_per_run(expected, max_bytes)
+            runs = self._runs[level, max_bytes] = TileRuns(stored.grid, count)
+        return runs
+
+    def run_around(self, address: TileAddress, max_bytes: int) -> tuple[TileAddress, ...]:
+        """Return the tiles to read together with one; see `formats.base.Slide`."""
+        own, level = (address.col, address.row), self._levels[address.level]
+        runs = self.runs(address.level, max_bytes)
+        members = runs.members(*runs.index_of(*own))
+        if len(members) == 1:
+            return (address,)
+        level.load(members, self._reader)
+        run = find_run(level, own, members, self.size, 2 * max_bytes)
+        return tuple(TileAddress(address.level, *tile) for tile in run)
 
     def close(self) -> None:
         """Free the reader; reads under way may still finish."""
@@ -103,21 +97,3 @@ class TiffSlide(ABC):
 def _make_tile(level: StoredLevel, address: TileAddress, parts: tuple[bytes, ...]) -> EncodedTile:
     visible = level.grid.region(address.col, address.row).size
     return EncodedTile(parts, level.layout, level.stored_size(address.col, address.row), visible)
-
-
-def _read_mpp(ifd: Ifd, code: int) -> float | None:
-    per_unit = ifd.ratio(code)
-    unit = MICROMETRES.get(ifd.number(296, 2))
-    if not unit or per_unit <= 0:
-        return None
-    mpp = unit / per_unit
-    return mpp if PLAUSIBLE_MPP[0] <= mpp <= PLAUSIBLE_MPP[1] else None
-
-
-def _read_properties(ifd: Ifd) -> dict[str, str]:
-    names = {270: "ImageDescription", 271: "Make", 272: "Model", 305: "Software", 306: "DateTime"}
-    properties = {f"tiff.{name}": ifd.text(code) for code, name in names.items() if ifd.text(code)}
-    # 1 is upright, as pixels are stored; others are told and not applied.
-    if ifd.number(274, 1) != 1:
-        properties["tiff.Orientation"] = str(ifd.number(274))
-    return properties

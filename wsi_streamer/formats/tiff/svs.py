@@ -10,11 +10,11 @@ import re
 from wsi_streamer.formats.base import Probe
 from wsi_streamer.formats.tiff.choice import find_base
 from wsi_streamer.formats.tiff.directory import Directory, Ifd
-from wsi_streamer.formats.tiff.pyramid import PLAUSIBLE_MPP, TiffSlide, Vendor
+from wsi_streamer.formats.tiff.vendor import PLAUSIBLE_MPP, TiffFormat, Vendor
 
 
-class AperioSvs(TiffSlide):
-    """A slide of an Aperio (Leica) scanner."""
+class AperioSvs(TiffFormat):
+    """Slides of an Aperio (Leica) scanner."""
 
     @classmethod
     def detect(cls, probe: Probe) -> bool:
