@@ -80,6 +80,7 @@ def test_an_empty_variable_counts_as_unset():
 def test_every_setting_has_a_variable_that_is_read():
     samples = {bool: "true", int: "17", float: "17", str: "public"}
     own = {"cors_origins": "https://a.example", "block_size": "8192", "open_max_bytes": "70000"}
+    own |= {"tile_encoding": "reencode", "jpeg_quality": "17"}
     for item in fields(Settings):
         text = own.get(item.name, samples.get(type(item.default)))
         environ = {env_name(item.name): text, "WSI_AUTH_SECRET": SECRET}

@@ -1,20 +1,20 @@
 """create_app(): builds every object once and wires it; the only wiring."""
 
+import atexit
 import hashlib
 import logging
 import os
-import re
 from pathlib import Path
 
-from flask import Flask, Response
+from flask import Flask
 from flask.json.provider import DefaultJSONProvider
-from flask_cors import CORS
 
 from wsi_streamer import __version__
 from wsi_streamer.api import APIS, errors
+from wsi_streamer.api.answer_fields import AnswerFields
 from wsi_streamer.api.context import NAME, Context
 from wsi_streamer.api.guard import check_target
-from wsi_streamer.api.responses import EXPOSED_HEADERS
+from wsi_streamer.api.lean_flask import LeanFlask, NoSessions
 from wsi_streamer.auth.allow_all import AllowAll
 from wsi_streamer.auth.base import Authenticator
 from wsi_streamer.auth.cursor import CursorSigner, load_or_create_key
@@ -23,10 +23,15 @@ from wsi_streamer.errors import ConfigError
 from wsi_streamer.formats import EXTENSIONS
 from wsi_streamer.formats.base import Limits
 from wsi_streamer.mappers.direct import DirectMapper
+from wsi_streamer.service.image_cache import ImageCache
+from wsi_streamer.service.index_store import IndexStore
 from wsi_streamer.service.pixel_cache import PixelCache
+from wsi_streamer.service.reading_locks import ReadingLocks
 from wsi_streamer.service.region_reader import RegionReader
 from wsi_streamer.service.slide_registry import SlideRegistry
-from wsi_streamer.service.tile_service import TileService
+from wsi_streamer.service.store_writer import StoreWriter
+from wsi_streamer.service.stored_tiles import StoredTiles
+from wsi_streamer.service.tile_service import Encoding, TileService
 from wsi_streamer.service.tile_store import TileStore
 from wsi_streamer.settings import Settings
 from wsi_streamer.storage import open_storage
@@ -34,7 +39,7 @@ from wsi_streamer.storage.base import Storage
 
 log = logging.getLogger(__name__)
 
-METHODS = ("GET", "HEAD", "OPTIONS")
+LAST_WRITES_S = 2.0
 
 
 class _Json(DefaultJSONProvider):
@@ -50,7 +55,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     settings = settings or Settings.from_env(os.environ)
     pages = check_pages(settings)
-    app = Flask(
+    app = LeanFlask(
         __name__,
         static_folder=str(pages),
         static_url_path="/static",
@@ -59,21 +64,14 @@ def create_app(settings: Settings | None = None) -> Flask:
     # A slide's id may hold any character; "//" in it is a wrong id and no other address.
     app.url_map.merge_slashes = False
     app.json = _Json(app)
+    app.session_interface = NoSessions()
     app.config["MAX_CONTENT_LENGTH"] = 0
     app.extensions[NAME] = make_context(settings)
     app.before_request(check_target)
     for api in APIS:
         app.register_blueprint(api)
     errors.register(app)
-    CORS(
-        app,
-        origins=_origins(settings),
-        send_wildcard=settings.cors_origins == ("*",),
-        methods=list(METHODS),
-        expose_headers=list(EXPOSED_HEADERS),
-        max_age=86400,
-    )
-    app.after_request(_add_security_headers)
+    app.after_request(AnswerFields(settings.cors_origins).add)
     _set_up_logging(settings)
     return app
 
@@ -82,19 +80,40 @@ def make_service(settings: Settings) -> TileService:
     """Return the tile service that the settings describe."""
     storage = make_storage(settings)
     mapper = DirectMapper(storage, EXTENSIONS, max_list_calls=settings.list_pages)
+    store = TileStore(settings.cache_path, settings.cache_tiles)
+    writer = StoreWriter(store.put_many)
+    # What waits to be written when a worker ends is worth a moment.
+    atexit.register(writer.flush, LAST_WRITES_S)
     registry = SlideRegistry(
         mapper,
+        IndexStore(store, writer),
         make_limits(settings),
         max_slides=settings.cache_slides,
         revalidate_s=settings.revalidate_s,
+    )
+    # Finished images are asked for again and again, tiles that were read ahead once.
+    for_tiles = settings.cache_memory // 4
+    tiles = StoredTiles(
+        ReadingLocks(settings.cache_path / "reading.lock" if settings.cache_tiles else None),
+        max_ahead=settings.read_ahead,
+        max_memory=for_tiles,
+        patience_s=settings.s3_timeout,
     )
     return TileService(
         mapper,
         registry,
         RegionReader(PixelCache(settings.cache_pixels), max_pixels=settings.flat_max_pixels),
-        TileStore(settings.cache_path, settings.cache_tiles),
-        default_quality=settings.jpeg_quality or 80,
+        tiles,
+        ImageCache(store, writer, max_memory=settings.cache_memory - for_tiles),
+        encoding=make_encoding(settings),
     )
+
+
+def make_encoding(settings: Settings) -> Encoding:
+    """Return how images leave: a quality that the operator has set holds for all of them."""
+    if settings.jpeg_quality is not None:
+        return Encoding(settings.jpeg_quality, passes_source=False)
+    return Encoding(passes_source=settings.tile_encoding == "source")
 
 
 def make_storage(settings: Settings) -> Storage:
@@ -105,6 +124,8 @@ def make_storage(settings: Settings) -> Storage:
         region=settings.s3_region,
         anonymous=settings.s3_anonymous,
         timeout_s=settings.s3_timeout,
+        coalesce_gap=settings.coalesce_gap,
+        max_connections=settings.s3_connections,
     )
 
 
@@ -164,19 +185,6 @@ def check_pages(settings: Settings) -> Path:
     if not (folder / "pages" / "viewer.html").is_file():
         raise ConfigError(f"{folder} has no web pages (WSI_STATIC_DIR)")
     return folder
-
-
-def _origins(settings: Settings) -> str | list[re.Pattern[str]]:
-    """Return the origins as flask-cors compares them: it takes texts for patterns, unanchored."""
-    if settings.cors_origins == ("*",):
-        return "*"
-    return [re.compile(re.escape(origin) + r"\Z") for origin in settings.cors_origins]
-
-
-def _add_security_headers(response: Response) -> Response:
-    response.headers.setdefault("X-Content-Type-Options", "nosniff")
-    response.headers.setdefault("Content-Security-Policy", "default-src 'none'")
-    return response
 
 
 def _set_up_logging(settings: Settings) -> None:

@@ -12,6 +12,8 @@ import logging
 import os
 import re
 import sys
+from datetime import timedelta
+from logging import LogRecord
 from typing import Any
 
 from gunicorn.glogging import Logger
@@ -32,16 +34,44 @@ class PrivateLogger(Logger):
     def setup(self, cfg: Any) -> None:
         """Set the logs up as gunicorn does, and clean what goes into them."""
         super().setup(cfg)
+        is_ours = cfg.access_log_format == access_log_format
+        self._writes_our_line = is_ours and bool(cfg.accesslog)
         self.error_log.addFilter(remove_queries)
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+        """Write the line of a request.
+
+        gunicorn looks up everything that a format might name; of ours, it is known.
+        """
+        if not self._writes_our_line or resp.status is None:
+            super().access(resp, req, environ, request_time)
+            return
+        # A record that is made here need not find out where in the code that is.
+        line, name = access_line(resp, environ, request_time), self.access_log.name
+        self.access_log.handle(LogRecord(name, logging.INFO, "", 0, line, None, None))
 
     def atoms(
         self, resp: Any, req: Any, environ: dict[str, Any], request_time: Any
     ) -> dict[str, Any]:
         """Return what the access log may use; %(path)s is the path as it was sent."""
         atoms: dict[str, Any] = super().atoms(resp, req, environ, request_time)
-        path = str(environ.get("RAW_URI", "-")).partition("?")[0]
-        atoms["path"] = path.encode("unicode_escape").decode("ascii")
+        atoms["path"] = clean_path(environ)
         return atoms
+
+
+def access_line(resp: Any, environ: dict[str, Any], request_time: timedelta) -> str:
+    """Return what gunicorn makes of `access_log_format`, at a quarter of the cost."""
+    client = environ.get("REMOTE_ADDR", "-").replace('"', '\\"')
+    method = environ["REQUEST_METHOD"].replace('"', '\\"')
+    path = clean_path(environ).replace('"', '\\"')
+    millis = request_time.seconds * 1000 + request_time.microseconds // 1000
+    return f'{client} "{method} {path}" {resp.status[:3]} {resp.sent} {millis}ms'
+
+
+def clean_path(environ: dict[str, Any]) -> str:
+    """Return the path as it was sent, in characters that can be printed, without the query."""
+    path = str(environ.get("RAW_URI", "-")).partition("?")[0]
+    return path.encode("unicode_escape").decode("ascii")
 
 
 def remove_queries(record: logging.LogRecord) -> bool:

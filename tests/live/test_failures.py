@@ -38,6 +38,8 @@ def faulty(painted: Painted) -> Iterator[FaultyS3]:
 @pytest.fixture(scope="module")
 def server(faulty: FaultyS3) -> Iterator[Server]:
     env = {"WSI_S3_ENDPOINT": faulty.endpoint, "WSI_S3_ANONYMOUS": "true", "WSI_REVALIDATE_S": "0"}
+    # A tile that was read ahead would not meet the fault that is meant for it.
+    env |= {"WSI_READ_AHEAD": "0"}
     with start_server(f"s3://{faulty.bucket}", env) as server:
         yield server
 

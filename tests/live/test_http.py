@@ -22,6 +22,7 @@ CHANGING = {"Date", "X-Tile-Cache-Hit", "Connection"}
 EXPOSED = {
     "etag",
     "x-tile-cache-hit",
+    "x-tile-encoding",
     "x-tile-quality",
     "x-thumbnail-size-clamped",
     "x-thumbnail-requested-size",
@@ -103,6 +104,28 @@ def test_preflight_allows_what_the_api_has(live_server: Server) -> None:
     assert answer.status in (200, 204)
     assert words(answer.headers["Access-Control-Allow-Methods"]) == {"get", "head", "options"}
     assert "if-none-match" in words(answer.headers["Access-Control-Allow-Headers"])
+
+
+def test_preflight_is_remembered_for_a_day(live_server: Server) -> None:
+    asked = {"Access_Control_Request_Method": "GET", "Origin": "https://anywhere.example"}
+    tile = "/tiles/plain.svs/0/0/0.jpg"
+    answer = live_server.ask(tile, method="OPTIONS", **asked)
+    assert answer.headers["Access-Control-Max-Age"] == "86400"
+    assert "Access-Control-Allow-Headers" not in answer.headers
+    # What no preflight asked for is in no other answer.
+    for method, sent in (("GET", asked), ("OPTIONS", {"Origin": "https://anywhere.example"})):
+        assert "Access-Control-Max-Age" not in live_server.ask(tile, method=method, **sent).headers
+    asked["Access_Control_Request_Method"] = "PUT"
+    refused = live_server.ask(tile, method="OPTIONS", **asked)
+    assert "Access-Control-Allow-Methods" not in refused.headers
+
+
+@pytest.mark.parametrize("path", ["/tiles/plain.svs/0/0/0.jpg", "/slides", "/nothing"])
+def test_a_cache_keeps_the_answers_to_several_origins_apart(
+    configured_server: Server, path: str
+) -> None:
+    for origin in ({}, {"Origin": ALLOWED_ORIGINS[0]}, {"Origin": "https://evil.example"}):
+        assert "origin" in words(configured_server.ask(path, **origin).headers["Vary"])
 
 
 @pytest.mark.parametrize("origin", ALLOWED_ORIGINS)

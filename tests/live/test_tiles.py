@@ -23,11 +23,14 @@ def bodies(server: Server, target: str, count: int) -> list[Answer]:
         return list(pool.map(lambda _: server.ask(target), range(count)))
 
 
-def wait_for_hit(server: Server, target: str) -> None:
-    """Ask until an answer comes from the store, which may be written to in the background."""
+def wait_for_hits(server: Server, target: str) -> list[Answer]:
+    """Ask until all workers answer from the store, which is written to in the background."""
     deadline = time.monotonic() + 5
-    while server.ask(target).headers["X-Tile-Cache-Hit"] != "true":
-        assert time.monotonic() < deadline, f"{target} never comes from the store"
+    while True:
+        answers = bodies(server, target, 40)
+        if {answer.headers["X-Tile-Cache-Hit"] for answer in answers} == {"true"}:
+            return answers
+        assert time.monotonic() < deadline, f"{target} does not come from the store everywhere"
         time.sleep(0.02)
 
 
@@ -66,9 +69,20 @@ def test_quality_decides_size_and_is_named(live_server: Server) -> None:
     assert [answer.headers["X-Tile-Quality"] for answer in answers] == ["1", "30", "80", "100"]
     sizes = [len(answer.body) for answer in answers]
     assert sizes == sorted(set(sizes))
-    default = live_server.ask(f"{PLAIN}/0/1/1.jpg")
-    assert default.headers["X-Tile-Quality"] == "80"
-    assert default.body == answers[2].body
+    assert {answer.headers["X-Tile-Encoding"] for answer in answers} == {"encoded"}
+
+
+def test_a_tile_leaves_as_the_scanner_wrote_it_unless_a_quality_is_asked_for(
+    live_server: Server, bucket: Bucket
+) -> None:
+    painted = bucket.painted["plain.svs"]
+    tile = live_server.ask(f"{PLAIN}/0/1/1.jpg")
+    assert tile.headers["X-Tile-Encoding"] == "source"
+    # What the file holds is of quality 95.
+    assert tile.headers["X-Tile-Quality"] == "95"
+    assert difference(tile.pixels(), painted.tile(0, 1, 1)) <= LOSS
+    made = live_server.ask("/slides/plain.svs/thumbnail?max_size=100").headers
+    assert (made["X-Tile-Encoding"], made["X-Tile-Quality"]) == ("encoded", "80")
 
 
 def test_the_operator_sets_quality_and_age(configured_server: Server) -> None:
@@ -142,9 +156,7 @@ def test_a_tile_of_no_slide_is_not_found(live_server: Server) -> None:
 def test_a_tile_is_made_once_for_all_workers(live_server: Server, path: str) -> None:
     first = live_server.ask(path)
     assert first.headers["X-Tile-Cache-Hit"] == "false"
-    wait_for_hit(live_server, path)
-    again = bodies(live_server, path, 40)
-    assert {answer.headers["X-Tile-Cache-Hit"] for answer in again} == {"true"}
+    again = wait_for_hits(live_server, path)
     assert {answer.body for answer in again} == {first.body}
 
 
@@ -217,8 +229,8 @@ def test_every_worker_makes_the_same_bytes(s3: S3Server, bucket: Bucket) -> None
         "/slides/plain.svs/dzi_files/9/0_0.jpg",
         "/slides/plain.svs/thumbnail?max_size=100",
     )
-    env = {**s3.environ(), "WSI_CACHE_TILES": "0", "WSI_CACHE_PIXELS": "0"}
-    with start_server(f"s3://{BUCKET}/{PREFIX}", env) as server:
+    off = dict.fromkeys(("WSI_CACHE_TILES", "WSI_CACHE_MEMORY", "WSI_CACHE_PIXELS"), "0")
+    with start_server(f"s3://{BUCKET}/{PREFIX}", {**s3.environ(), **off}) as server:
         for target in targets:
             answers = bodies(server, target, 24)
             assert {answer.status for answer in answers} == {200}

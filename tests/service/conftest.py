@@ -7,10 +7,15 @@ from tests.service.clock import Clock
 from wsi_streamer.formats import EXTENSIONS
 from wsi_streamer.formats.base import Limits
 from wsi_streamer.mappers.direct import DirectMapper
+from wsi_streamer.service.image_cache import ImageCache
+from wsi_streamer.service.index_store import IndexStore
 from wsi_streamer.service.pixel_cache import PixelCache
+from wsi_streamer.service.reading_locks import ReadingLocks
 from wsi_streamer.service.region_reader import RegionReader
 from wsi_streamer.service.slide_registry import SlideRegistry
-from wsi_streamer.service.tile_service import TileService
+from wsi_streamer.service.store_writer import StoreWriter
+from wsi_streamer.service.stored_tiles import StoredTiles
+from wsi_streamer.service.tile_service import Encoding, TileService
 from wsi_streamer.service.tile_store import TileStore
 from wsi_streamer.storage.local import LocalStorage
 
@@ -27,15 +32,42 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def registry(tmp_path: Path, clock: Clock) -> SlideRegistry:
-    mapper = DirectMapper(LocalStorage(tmp_path), EXTENSIONS, max_list_calls=20)
-    return SlideRegistry(mapper, Limits(), max_slides=3, revalidate_s=5, clock=clock)
+def store(tmp_path: Path) -> Iterator[TileStore]:
+    made = TileStore(tmp_path / "cache", 10_000_000)
+    yield made
+    made.close()
 
 
 @pytest.fixture
-def service(tmp_path: Path, registry: SlideRegistry) -> Iterator[TileService]:
+def writer(store: TileStore) -> Iterator[StoreWriter]:
+    made = StoreWriter(store.put_many)
+    yield made
+    assert made.flush(10)
+
+
+@pytest.fixture
+def registry(tmp_path: Path, store: TileStore, writer: StoreWriter, clock: Clock) -> SlideRegistry:
     mapper = DirectMapper(LocalStorage(tmp_path), EXTENSIONS, max_list_calls=20)
-    store = TileStore(tmp_path / "cache", 10_000_000)
-    regions = RegionReader(PixelCache(10_000_000), max_pixels=10_000_000)
-    yield TileService(mapper, registry, regions, store, default_quality=80)
-    store.close()
+    return SlideRegistry(
+        mapper, IndexStore(store, writer), Limits(), max_slides=3, revalidate_s=5, clock=clock
+    )
+
+
+@pytest.fixture
+def service(
+    tmp_path: Path, store: TileStore, writer: StoreWriter, registry: SlideRegistry
+) -> TileService:
+    mapper = DirectMapper(LocalStorage(tmp_path), EXTENSIONS, max_list_calls=20)
+    return TileService(
+        mapper,
+        registry,
+        RegionReader(PixelCache(10_000_000), max_pixels=10_000_000),
+        StoredTiles(
+            ReadingLocks(tmp_path / "reading.lock"),
+            max_ahead=200_000,
+            max_memory=1_000_000,
+            patience_s=5,
+        ),
+        ImageCache(store, writer, max_memory=10_000_000),
+        encoding=Encoding(),
+    )

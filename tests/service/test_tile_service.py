@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 
 from tests import slides
-from tests.slides import gradient, make_pyramid, make_svs
+from tests.slides import flat, gradient, make_pyramid, make_svs
 from tests.slides.page import RGB
 from wsi_streamer.errors import InvalidLevel, SlideNotFound, TileOutOfBounds, UnsupportedFormat
-from wsi_streamer.model.geometry import Region
+from wsi_streamer.model.geometry import Region, ScaledRegion
 from wsi_streamer.model.tile import TileAddress
+from wsi_streamer.service.image_cache import ImageCache
 
 
 def shown(image):
@@ -44,19 +45,45 @@ def test_a_tile_is_made_once_and_then_comes_from_the_store(tmp_path, service, mo
 
 def test_qualities_do_not_get_in_each_others_way(tmp_path, service):
     make_svs(tmp_path / "s.svs")
-    default = service.tile("s.svs", TileAddress(0, 1, 1), None)
+    source = service.tile("s.svs", TileAddress(0, 1, 1), None)
     low = service.tile("s.svs", TileAddress(0, 1, 1), 20)
-    same = service.tile("s.svs", TileAddress(0, 1, 1), 80)
-    assert (default.quality, low.quality, same.quality) == (80, 20, 80)
-    assert len(low.data) < len(default.data)
-    assert low.etag != default.etag
-    assert (same.data, same.cache_hit) == (default.data, True)
+    usual = service.tile("s.svs", TileAddress(0, 1, 1), 80)
+    assert (source.quality, low.quality, usual.quality) == (95, 20, 80)
+    assert (source.is_source, low.is_source, usual.is_source) == (True, False, False)
+    assert len(low.data) < len(usual.data) < len(source.data)
+    assert len({source.etag, low.etag, usual.etag}) == 3
+
+
+def test_who_has_a_tile_gets_it_from_no_cache_and_no_storage(tmp_path, service, monkeypatch):
+    make_svs(tmp_path / "s.svs")
+    etag = service.tile("s.svs", TileAddress(0, 1, 1), None).etag
+    monkeypatch.setattr(ImageCache, "find", lambda *_: pytest.fail("looked up"))
+    again = service.tile("s.svs", TileAddress(0, 1, 1), None, lambda it: it == etag)
+    assert (again.is_unchanged, again.data, again.etag) == (True, b"", etag)
+
+
+def test_who_has_the_tile_of_a_replaced_slide_gets_the_new_one(tmp_path, service, clock):
+    make_svs(tmp_path / "s.svs", flat(300, 200, (200, 0, 0)))
+    etag = service.tile("s.svs", TileAddress(0, 0, 0), None).etag
+    make_svs(tmp_path / "s.svs", flat(300, 200, (0, 200, 0)))
+    clock.now += 6
+    again = service.tile("s.svs", TileAddress(0, 0, 0), None, lambda it: it == etag)
+    assert not again.is_unchanged
+    assert again.etag != etag
+
+
+def test_a_tile_of_a_slide_that_grew_is_not_out_of_bounds(tmp_path, service, clock):
+    make_svs(tmp_path / "s.svs", flat(300, 200, (200, 0, 0)))
+    service.tile("s.svs", TileAddress(0, 0, 0), None)
+    make_svs(tmp_path / "s.svs", flat(2000, 200, (0, 200, 0)))
+    clock.now += 6
+    assert service.tile("s.svs", TileAddress(0, 6, 0), None).data
 
 
 def test_a_deepzoom_tile_that_is_one_of_the_file_shares_its_entry(tmp_path, service):
     make_svs(tmp_path / "s.svs", gradient(1024, 1024))
     tile = service.tile("s.svs", TileAddress(0, 1, 2), None)
-    region = service.region("s.svs", 1, Region(256, 512, 256, 256), None)
+    region = service.region("s.svs", lambda _: ScaledRegion(1, Region(256, 512, 256, 256)), None)
     assert region.cache_hit
     assert region.data == tile.data
 

@@ -4,16 +4,18 @@ import itertools
 import os
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.service.clock import Clock
-from wsi_streamer.service.tile_store import TileKey, TileStore
+from tests.service.image_keys import KEY, make_key
+from wsi_streamer.service.keys import ImageKey, SlideKeys
+from wsi_streamer.service.tile_store import TileStore
 
 MB = 1_000_000
-KEY = TileKey("s3://bucket", "a/b.svs", "etag-1", "tile", 2, 3, 4, "jpeg-80")
+
+
 TILE = bytes(range(256)) * 80
 
 
@@ -24,8 +26,8 @@ def store(tmp_path: Path, clock: Clock) -> Iterator[TileStore]:
     made.close()
 
 
-def tiles(count: int) -> list[TileKey]:
-    return [replace(KEY, col=col) for col in range(count)]
+def tiles(count: int) -> list[ImageKey]:
+    return [make_key(col=col) for col in range(count)]
 
 
 def bytes_on_disk(directory: Path) -> int:
@@ -70,17 +72,17 @@ def test_the_newer_image_replaces_the_older(store: TileStore) -> None:
 @pytest.mark.parametrize(
     "other",
     [
-        replace(KEY, storage="s3://bucket2"),
-        replace(KEY, slide_id="a/b.tiff"),
-        replace(KEY, version="etag-2"),
-        replace(KEY, kind="dzi"),
-        replace(KEY, level=3),
-        replace(KEY, col=4),
-        replace(KEY, row=3),
-        replace(KEY, encoding="jpeg-81"),
+        make_key(storage="s3://bucket2"),
+        make_key(slide_id="a/b.tiff"),
+        make_key(version="etag-2"),
+        make_key(kind="dzi"),
+        make_key(level=3),
+        make_key(col=4),
+        make_key(row=3),
+        make_key(encoding="jpeg-81"),
     ],
 )
-def test_no_slide_shows_the_tile_of_another(store: TileStore, other: TileKey) -> None:
+def test_no_slide_shows_the_tile_of_another(store: TileStore, other: ImageKey) -> None:
     store.put(KEY, TILE)
     assert store.get(other) is None
 
@@ -88,13 +90,13 @@ def test_no_slide_shows_the_tile_of_another(store: TileStore, other: TileKey) ->
 def test_500_hostile_names_never_collide() -> None:
     parts = ["", "a", "a/", "/a", "a:1", "1:a", "0:", "2:ab", "\0", "é", "e\u0301", "\udcff"]
     pairs = itertools.product(parts, parts, ["", "1", "1/2"])
-    keys = [TileKey(a, b, c, "tile", 0, 0, 0, "jpeg-80") for a, b, c in pairs]
-    keys += [TileKey("a", "b", "c", "t", *place, "e") for place in [(1, 23, 4), (12, 3, 4)]]
-    keys += [TileKey("a", "b", "c", "t", *place, "e") for place in [(1, 2, 34), (-1, 2, 34)]]
-    keys += [replace(KEY, slide_id=f"{i}/{j}") for i in range(9) for j in range(9)]
+    keys = [SlideKeys(a, b, c).make("tile", 0, 0, 0, "jpeg-80") for a, b, c in pairs]
+    keys += [SlideKeys("a", "b", "c").make("t", *place, "e") for place in [(1, 23, 4), (12, 3, 4)]]
+    keys += [SlideKeys("a", "b", "c").make("t", *place, "e") for place in [(1, 2, 34), (-1, 2, 34)]]
+    keys += [make_key(slide_id=f"{i}/{j}") for i in range(9) for j in range(9)]
     assert len(keys) > 500
-    assert len({key.text for key in keys}) == len(keys)
-    assert len({key.etag for key in keys}) == len(keys)
+    assert len({one.text for one in keys}) == len(keys)
+    assert len({one.etag for one in keys}) == len(keys)
 
 
 def test_etag_is_short_and_fit_for_a_header() -> None:
@@ -154,8 +156,8 @@ def test_reading_does_not_write(store: TileStore, tmp_path: Path) -> None:
 
 def test_one_large_image_does_not_push_out_the_rest(store: TileStore) -> None:
     store.put(KEY, TILE)
-    store.put(replace(KEY, col=9), bytes(MB))
-    assert store.get(replace(KEY, col=9)) is None
+    store.put(make_key(col=9), bytes(MB))
+    assert store.get(make_key(col=9)) is None
     assert store.get(KEY) == TILE
 
 

@@ -5,17 +5,17 @@ import pickle
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.service.clock import Clock
-from wsi_streamer.service.tile_store import TileKey, TileStore
+from tests.service.image_keys import KEY, make_key
+from wsi_streamer.service.keys import ImageKey
+from wsi_streamer.service.tile_store import TileStore
 
 MB = 1_000_000
-KEY = TileKey("s3://bucket", "a/b.svs", "etag-1", "tile", 2, 3, 4, "jpeg-80")
-OTHER = replace(KEY, slide_id="c.svs")
+OTHER = make_key(slide_id="c.svs")
 TILE = bytes(range(256)) * 80
 OTHER_TILE = bytes(reversed(TILE))
 
@@ -45,7 +45,7 @@ def write_sql(folder: Path, statement: str, *values: object) -> None:
         assert connection.execute(statement, values).rowcount != 0
 
 
-def row_exists(folder: Path, key: TileKey) -> bool:
+def row_exists(folder: Path, key: ImageKey) -> bool:
     with closing(sqlite3.connect(folder / "cache.db")) as connection:
         query = "SELECT COUNT(*) FROM Cache WHERE key = ?"
         ((count,),) = connection.execute(query, (key.text,))
@@ -79,7 +79,7 @@ def test_a_planted_pickle_as_a_key_is_never_executed(
 ) -> None:
     bomb = pickle.dumps(Bomb(tmp_path / "executed"))
     write_sql(folder, "UPDATE Cache SET key = ?, raw = 0 WHERE key = ?", bomb, KEY.text)
-    store.put(replace(KEY, col=9), TILE)
+    store.put(make_key(col=9), TILE)
     assert store.get(KEY) is None
     assert store.get(OTHER) == OTHER_TILE
     assert not (tmp_path / "executed").exists()
@@ -114,7 +114,7 @@ def test_a_planted_file_name_never_deletes_another_file_when_it_is_evicted(
     (tmp_path / "secret").write_text("private")
     write_sql(folder, "UPDATE Cache SET mode = 2, filename = '../secret', access_time = 0")
     for col in range(700):
-        store.put(replace(KEY, col=col), TILE)
+        store.put(make_key(col=col), TILE)
     assert not row_exists(folder, OTHER)
     assert (tmp_path / "secret").read_text() == "private"
 

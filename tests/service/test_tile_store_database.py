@@ -5,18 +5,17 @@ import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.service.clock import Clock
+from tests.service.image_keys import KEY, make_key
 from wsi_streamer.service.store_opener import THREAD_NAME
-from wsi_streamer.service.tile_store import TileKey, TileStore
+from wsi_streamer.service.tile_store import TileStore
 
 MB = 1_000_000
-KEY = TileKey("s3://bucket", "a/b.svs", "etag-1", "tile", 2, 3, 4, "jpeg-80")
-OTHER = replace(KEY, slide_id="c.svs")
+OTHER = make_key(slide_id="c.svs")
 TILE = bytes(range(256)) * 80
 OTHER_TILE = bytes(reversed(TILE))
 
@@ -83,12 +82,12 @@ def test_a_database_that_is_damaged_in_use_is_replaced(
 ) -> None:
     database = folder / "cache.db"
     for col in range(100):
-        store.put(replace(KEY, col=col), TILE)
+        store.put(make_key(col=col), TILE)
     store.close()
     running = TileStore(folder, 10 * MB, open_timeout_s=10, clock=clock)
     assert running.get(KEY) == TILE
     # From the log SQLite takes how long the file should be, and no longer looks at its end.
-    running.put(replace(KEY, col=100), TILE)
+    running.put(make_key(col=100), TILE)
     with database.open("r+b") as file:
         damaged = CONTENTS[content](file.read())
         file.seek(0)
@@ -96,9 +95,9 @@ def test_a_database_that_is_damaged_in_use_is_replaced(
         file.truncate()
     # First reads alone: they would kill the process if the file were mapped into memory.
     for col in range(100):
-        assert running.get(replace(KEY, col=col)) in (None, TILE)
+        assert running.get(make_key(col=col)) in (None, TILE)
     for col in range(100):
-        running.put(replace(KEY, col=col), TILE)
+        running.put(make_key(col=col), TILE)
     clock.now += 5
     wait_for_opening(running)
     running.put(KEY, TILE)
@@ -171,8 +170,8 @@ def test_planted_values_of_known_settings_do_no_harm(
     store.close()
     write_sql(folder, "UPDATE Settings SET value = 'x' WHERE key = ?", setting)
     reopened = reopen(folder)
-    reopened.put(replace(KEY, col=9), TILE)
-    assert reopened.get(replace(KEY, col=9)) == TILE
+    reopened.put(make_key(col=9), TILE)
+    assert reopened.get(make_key(col=9)) == TILE
     assert reopened.get(KEY) == TILE
     reopened.close()
 

@@ -9,17 +9,16 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.service.clock import Clock
+from tests.service.image_keys import KEY, make_key
 from wsi_streamer.service.store_opener import THREAD_NAME
-from wsi_streamer.service.tile_store import TileKey, TileStore
+from wsi_streamer.service.tile_store import TileStore
 
 MB = 1_000_000
-KEY = TileKey("s3://bucket", "a/b.svs", "etag-1", "tile", 2, 3, 4, "jpeg-80")
 TILE = bytes(range(256)) * 80
 FILES = {"cache.db", "cache.db-wal", "cache.db-shm"}
 
@@ -63,7 +62,7 @@ def open_files(folder: Path) -> int:
 def test_tiles_are_served_while_another_process_holds_the_lock(
     store: TileStore, folder: Path, clock: Clock
 ) -> None:
-    new = replace(KEY, col=9)
+    new = make_key(col=9)
     with write_lock(folder):
         for _ in range(20):
             store.put(new, TILE)
@@ -79,7 +78,7 @@ def test_requests_do_not_queue_for_a_lock_that_is_held_for_long(
     with write_lock(folder):
         start = time.monotonic()
         for col in range(500):
-            store.put(replace(KEY, col=col), TILE)
+            store.put(make_key(col=col), TILE)
         assert time.monotonic() - start < 2
 
 
@@ -87,7 +86,7 @@ def test_a_lock_leaves_no_files_behind(store: TileStore, folder: Path, clock: Cl
     with write_lock(folder):
         for col in range(5):
             clock.now += 5
-            store.put(replace(KEY, col=col), os.urandom(100_000))
+            store.put(make_key(col=col), os.urandom(100_000))
     assert {path.name for path in folder.iterdir()} <= FILES
 
 
@@ -135,15 +134,15 @@ def test_a_full_disk_costs_no_request_and_no_stored_tile(
     try:
         for col in range(100, 200):
             clock.now += 5
-            store.put(replace(KEY, col=col), os.urandom(20_000))
+            store.put(make_key(col=col), os.urandom(20_000))
             assert store.get(KEY) == TILE
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    assert store.get(replace(KEY, col=199)) is None
+    assert store.get(make_key(col=199)) is None
     assert {path.name for path in folder.iterdir()} <= FILES
     clock.now += 5
-    store.put(replace(KEY, col=199), TILE)
-    assert store.get(replace(KEY, col=199)) == TILE
+    store.put(make_key(col=199), TILE)
+    assert store.get(make_key(col=199)) == TILE
 
 
 def test_a_failed_write_does_not_lock_out_other_workers(
@@ -153,11 +152,11 @@ def test_a_failed_write_does_not_lock_out_other_workers(
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
     try:
-        store.put(replace(KEY, col=9), TILE)
+        store.put(make_key(col=9), TILE)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
-    other.put(replace(KEY, col=10), TILE)
-    assert other.get(replace(KEY, col=10)) == TILE
+    other.put(make_key(col=10), TILE)
+    assert other.get(make_key(col=10)) == TILE
     other.close()
 
 
@@ -204,10 +203,10 @@ def test_a_long_read_elsewhere_does_not_let_the_folder_outgrow_its_limit(
         connection.execute("SELECT * FROM Cache").fetchall()
         for col in range(800):
             clock.now += 1
-            store.put(replace(KEY, col=col), os.urandom(20_000))
+            store.put(make_key(col=col), os.urandom(20_000))
         assert sum(path.stat().st_size for path in folder.iterdir()) <= 11 * MB
     # Nothing is stored until the next try to shorten the log.
-    new = replace(KEY, col=801)
+    new = make_key(col=801)
     deadline = time.monotonic() + 10
     while store.get(new) is None and time.monotonic() < deadline:
         clock.now += 5
@@ -217,8 +216,8 @@ def test_a_long_read_elsewhere_does_not_let_the_folder_outgrow_its_limit(
 
 def test_threads_that_end_leave_no_files_open(store: TileStore, folder: Path) -> None:
     def work(col: int) -> bytes | None:
-        store.put(replace(KEY, col=col), TILE)
-        return store.get(replace(KEY, col=col))
+        store.put(make_key(col=col), TILE)
+        return store.get(make_key(col=col))
 
     before = open_files(folder)
     for col in range(40):
@@ -253,9 +252,9 @@ def test_threads_get_the_tile_they_ask_for(store: TileStore) -> None:
         hits = wrong = 0
         for step in range(150):
             col = (step * 7 + seed) % 40
-            found = store.get(replace(KEY, col=col, kind="dzi"))
+            found = store.get(make_key(col=col, kind="dzi"))
             if found is None:
-                store.put(replace(KEY, col=col, kind="dzi"), bytes([col]) * 9000)
+                store.put(make_key(col=col, kind="dzi"), bytes([col]) * 9000)
             else:
                 hits += 1
                 wrong += int(found != bytes([col]) * 9000)

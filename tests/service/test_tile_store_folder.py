@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.service.clock import Clock
+from tests.service.image_keys import KEY
 from wsi_streamer.service.store_opener import THREAD_NAME
-from wsi_streamer.service.tile_store import TileKey, TileStore
+from wsi_streamer.service.tile_store import TileStore
 
 MB = 1_000_000
-KEY = TileKey("s3://bucket", "a/b.svs", "etag-1", "tile", 2, 3, 4, "jpeg-80")
 TILE = bytes(range(256)) * 80
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 # Children of a process that has opened nothing, as gunicorn's workers are.
 PROCESSES = """
 import hashlib, os, signal, sys, threading, time
-from dataclasses import replace
 from pathlib import Path
-from wsi_streamer.service.tile_store import TileKey, TileStore
-KEY = TileKey("s3://bucket", "a/b.svs", "etag-1", "tile", 2, 3, 4, "jpeg-80")
+from tests.service.image_keys import KEY, make_key
+from wsi_streamer.service.tile_store import TileStore
 folder = Path(sys.argv[1])
 
 def tile(col):
@@ -55,10 +54,10 @@ store.put(KEY, tile(1))
 for thread in threading.enumerate()[1:]:
     thread.join()
 def check():
-    store.put(replace(KEY, col=9), tile(9))
+    store.put(make_key(col=9), tile(9))
     os._exit(0 if store.get(KEY) == tile(1) and len(store._openers) == 2 else 1)
 codes = [os.waitpid(fork(check), 0)[1] for _ in range(2)]
-print(codes, store.get(replace(KEY, col=9)) == tile(9))
+print(codes, store.get(make_key(col=9)) == tile(9))
 store.close()
 """
     assert run_processes(script, folder) == "[0, 0] True"
@@ -70,14 +69,14 @@ store = TileStore(folder, 4_000_000, open_timeout_s=10)
 def write(seed):
     for step in range(10**9):
         col = (step * 13 + seed * 5) % 400
-        store.put(replace(KEY, col=col), tile(col))
+        store.put(make_key(col=col), tile(col))
 writers = [fork(write, seed) for seed in range(20)]
 time.sleep(1)
 for writer in writers:
     os.kill(writer, signal.SIGKILL)
 for writer in writers:
     os.waitpid(writer, 0)
-found = {col: store.get(replace(KEY, col=col)) for col in range(400)}
+found = {col: store.get(make_key(col=col)) for col in range(400)}
 kept = {col: data for col, data in found.items() if data is not None}
 store.put(KEY, tile(1))
 right = all(data == tile(col) for col, data in kept.items())
@@ -95,8 +94,8 @@ def write(seed):
     step = 0
     while time.monotonic() < end:
         step += 1
-        store.put(replace(KEY, col=step, row=seed), tile(step))
-        store.get(replace(KEY, col=max(step - 50, 0), row=seed))
+        store.put(make_key(col=step, row=seed), tile(step))
+        store.get(make_key(col=max(step - 50, 0), row=seed))
 writers = [fork(write, seed) for seed in range(4)]
 largest = 0
 while writers:

@@ -1,6 +1,7 @@
 """Typed access to what `app.py` built."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from flask import current_app
 
@@ -20,6 +21,16 @@ class Context:
     cursors: CursorSigner
     cache_max_age: int
     version: str
+
+    @cached_property
+    def cache_control(self) -> str:
+        """The caching directive of images.
+
+        With authentication on, only the browser that asked may keep them: a shared cache would
+        hand them to others.
+        """
+        who = "private" if self.authenticator.enabled else "public"
+        return f"{who}, max-age={self.cache_max_age}"
 
 
 def context() -> Context:

@@ -13,7 +13,7 @@ MAX_DIGITS = 100
 
 def one(name: str) -> str | None:
     """Return a query parameter, None if it is missing; raises BadParameter if it comes twice."""
-    values = request.args.getlist(name)
+    values = _values(name)
     if len(values) > 1:
         raise BadParameter(f"{name} was sent {len(values)} times")
     return values[0] if values else None
@@ -21,7 +21,7 @@ def one(name: str) -> str | None:
 
 def quality() -> int | None:
     """Return the JPEG quality asked for, None if none is; raises InvalidQuality."""
-    values = request.args.getlist("quality")
+    values = _values("quality")
     if not values:
         return None
     try:
@@ -62,6 +62,10 @@ def tile_address(level: str, col: str, row: str) -> TileAddress:
         raise TileOutOfBounds(
             f"Tile ({col}, {row}) is out of bounds (x and y must be numbers from 0)"
         ) from None
+
+
+def _values(name: str) -> list[str]:
+    return request.args.getlist(name) if request.query_string else []
 
 
 def _integer(text: str) -> int:

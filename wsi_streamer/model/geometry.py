@@ -48,6 +48,14 @@ class Region:
 
 
 @dataclass(frozen=True, slots=True)
+class ScaledRegion:
+    """A region of a slide scaled down by a whole number, in pixels of the scaled slide."""
+
+    downsample: int
+    region: Region
+
+
+@dataclass(frozen=True, slots=True)
 class TileGrid:
     """The tiles that cover an image; those at the right and lower edge may be smaller."""
 

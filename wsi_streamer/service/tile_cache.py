@@ -5,7 +5,7 @@
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -143,8 +143,11 @@ class TileCache(diskcache.Cache):
         data: bytes = self._disk.fetch(mode, filename, value, False)
         return data
 
-    def save(self, key: str, value: bytes) -> None:
-        """Store an entry, note which ones were used, and evict what no longer fits."""
+    def save(self, entries: Sequence[tuple[str, bytes]]) -> None:
+        """Store some entries, note which ones were used, and evict what no longer fits.
+
+        All of it is one transaction: it costs little more than a single entry would.
+        """
         with self._write_turn():
             self._bound_log()
             now = time.time()
@@ -152,7 +155,8 @@ class TileCache(diskcache.Cache):
             used, self._used = list(self._used), set()
             with self.transact():
                 self._con.executemany(MARK_USED, [(now, text) for text in used])
-                self.set(key, value)
+                for key, value in entries:
+                    self.set(key, value)
 
     def discard(self, key: str) -> None:
         """Delete an entry if it is there."""

@@ -2,23 +2,31 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from wsi_streamer.errors import InvalidLevel, SlideChanged, TileOutOfBounds
-from wsi_streamer.formats.base import Slide
 from wsi_streamer.imaging.color import Pixels
 from wsi_streamer.imaging.decode import decode_tile
 from wsi_streamer.imaging.encode import encode_jpeg
 from wsi_streamer.mappers.base import Mapper
-from wsi_streamer.model.geometry import Region, Size
+from wsi_streamer.model.geometry import Region, ScaledRegion, Size
 from wsi_streamer.model.page import Page
 from wsi_streamer.model.slide import Level, SlideInfo
-from wsi_streamer.model.tile import RenderedImage, TileAddress
+from wsi_streamer.model.tile import EncodedTile, RenderedImage, TileAddress
+from wsi_streamer.service.finished_image import FinishedImage
+from wsi_streamer.service.image_cache import ImageCache
+from wsi_streamer.service.keys import ImageKey
 from wsi_streamer.service.named_locks import NamedLocks
+from wsi_streamer.service.opened_slide import OpenedSlide
 from wsi_streamer.service.region_reader import RegionReader, fit
 from wsi_streamer.service.slide_registry import SlideRegistry
-from wsi_streamer.service.tile_store import TileKey, TileStore
+from wsi_streamer.service.source_shelf import SourceShelf, find_source_image
+from wsi_streamer.service.stored_tiles import Request, SlideView, StoredTiles
 
 JPEG = "image/jpeg"
+
+# Says of an ETag, without its quotes, whether who asks has that image already.
+Have = Callable[[str], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,17 @@ class SlideDetails:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How images leave where no quality is asked for.
+
+    `passes_source`: stored JPEG tiles as the file has them. `quality` is that of all others.
+    """
+
+    quality: int = 80
+    passes_source: bool = True
+
+
 class TileService:
     """Answers for slides by id; safe to share between threads."""
 
@@ -37,15 +56,17 @@ class TileService:
         mapper: Mapper,
         registry: SlideRegistry,
         regions: RegionReader,
-        store: TileStore,
+        tiles: StoredTiles,
+        cache: ImageCache,
         *,
-        default_quality: int,
+        encoding: Encoding,
     ) -> None:
         self._mapper = mapper
         self._registry = registry
         self._regions = regions
-        self._store = store
-        self._default_quality = default_quality
+        self._tiles = tiles
+        self._cache = cache
+        self._encoding = encoding
         self._making = NamedLocks()
 
     def list_slides(self, *, prefix: str, search: str, after: str, limit: int) -> Page:
@@ -57,63 +78,102 @@ class TileService:
 
         Raises SlideNotFound, UnsupportedFormat and StorageErrors.
         """
-        slide = self._registry.get(slide_id)
+        slide = self._registry.get(slide_id).slide
         return SlideDetails(slide.info, slide.version)
 
-    def tile(self, slide_id: str, address: TileAddress, quality: int | None) -> RenderedImage:
+    def tile(
+        self,
+        slide_id: str,
+        address: TileAddress,
+        quality: int | None,
+        have: Have | None = None,
+    ) -> RenderedImage:
         """Return one tile of one level as JPEG, cropped to the level.
 
-        Raises InvalidLevel, TileOutOfBounds, DecodeError, EncodeError and what `details` raises.
+        Without `quality`, a stored JPEG tile leaves as the file has it. Raises InvalidLevel,
+        TileOutOfBounds, DecodeError, EncodeError and what `details` raises.
         """
-        return self._for_slide(
-            slide_id, lambda slide: self._tile(slide, slide_id, address, quality)
-        )
+        return self._for_slide(slide_id, lambda opened: self._tile(opened, address, quality, have))
 
     def region(
-        self, slide_id: str, downsample: int, region: Region, quality: int | None
+        self,
+        slide_id: str,
+        find_place: Callable[[SlideInfo], ScaledRegion],
+        quality: int | None,
+        have: Have | None = None,
     ) -> RenderedImage:
         """Return a region of the slide scaled down by a power of two as JPEG.
 
-        `region` counts in pixels of the scaled slide, inside of it. Where a level of the file
-        has that scale and a tile in that place, this is the tile. Raises as `tile` does, and
-        RegionTooLarge.
+        `find_place` says which, of the slide that is open; it lies inside of the slide. Where a
+        level of the file has that scale and a tile in that place, this is the tile. Raises as
+        `tile` does, what `find_place` raises, and RegionTooLarge.
         """
         return self._for_slide(
-            slide_id, lambda slide: self._region(slide, slide_id, downsample, region, quality)
+            slide_id,
+            lambda opened: self._region(opened, find_place(opened.slide.info), quality, have),
         )
 
-    def thumbnail(self, slide_id: str, max_size: int, quality: int | None) -> RenderedImage:
+    def thumbnail(
+        self, slide_id: str, max_size: int, quality: int | None, have: Have | None = None
+    ) -> RenderedImage:
         """Return the whole slide as a JPEG of at most `max_size` pixels a side, never enlarged.
 
         Raises as `region` does.
         """
         return self._for_slide(
-            slide_id, lambda slide: self._thumbnail(slide, slide_id, max_size, quality)
+            slide_id, lambda opened: self._thumbnail(opened, max_size, quality, have)
         )
 
-    def _for_slide(self, slide_id: str, render: Callable[[Slide], RenderedImage]) -> RenderedImage:
+    def _for_slide(
+        self, slide_id: str, render: Callable[[OpenedSlide], RenderedImage]
+    ) -> RenderedImage:
         """Render from the open slide, once more if its object was replaced meanwhile."""
-        slide = self._registry.get(slide_id)
+        opened = self._registry.find(slide_id)
         try:
-            return render(slide)
+            return render(opened)
         except SlideChanged:
-            self._registry.drop(slide_id, slide)
+            self._registry.drop(opened)
+        except (InvalidLevel, TileOutOfBounds):
+            # True of the slide that is open; the object may be another one by now.
+            if self._registry.get(slide_id) is opened:
+                raise
         return render(self._registry.get(slide_id))
 
     def _tile(
-        self, slide: Slide, slide_id: str, address: TileAddress, quality: int | None
+        self, opened: OpenedSlide, address: TileAddress, quality: int | None, have: Have | None
     ) -> RenderedImage:
-        level = _find_level(slide.info, address)
-        key = self._key(slide, slide_id, "tile", address, quality)
-        return self._render(
-            key, quality, lambda: self._tile_pixels(slide, slide_id, level, address)
-        )
+        level = _find_level(opened.slide.info, address)
+        if not level.is_served_as_stored:
+            key = self._key(opened, "tile", address, quality)
+            make = partial(self._made_pixels, opened, level, address)
+            return self._render(opened, key, quality, make, have)
+        passes = quality is None and self._encoding.passes_source
+        shelf = SourceShelf(self._cache, opened.keys) if passes else None
+        key = shelf.key(address) if shelf else self._key(opened, "tile", address, quality)
+        request = Request(opened, address, opened.movement.note(address), shelf)
+        found = self._find(opened, key, have)
+        if found:
+            self._tiles.follow(request)
+            return found
+        with self._making.hold(key.text):
+            image = self._cache.find(key)
+            is_hit = image is not None
+            if image is None:
+                image = self._read_tile(request, key, quality)
+        return self._finished(opened, key, image, is_hit=is_hit)
 
-    def _tile_pixels(
-        self, slide: Slide, slide_id: str, level: Level, address: TileAddress
-    ) -> Pixels:
-        if level.is_served_as_stored:
-            return decode_tile(slide.read_tiles([address])[0])
+    def _read_tile(self, request: Request, key: ImageKey, quality: int | None) -> FinishedImage:
+        wanted = self._tiles.read(request)
+        if not isinstance(wanted, EncodedTile):
+            return wanted
+        image = find_source_image(wanted) if request.shelf else None
+        if image is None:
+            image = self._encode(decode_tile(wanted), quality)
+        self._cache.keep(key, image)
+        return image
+
+    def _made_pixels(self, opened: OpenedSlide, level: Level, address: TileAddress) -> Pixels:
+        slide, slide_id = SlideView(opened, self._tiles), opened.slide_id
         region = level.grid.region(address.col, address.row)
         if level.stored_tile_size:
             return self._regions.read(slide, slide_id, level, region)
@@ -121,67 +181,86 @@ class TileService:
 
     def _region(
         self,
-        slide: Slide,
-        slide_id: str,
-        downsample: int,
-        region: Region,
+        opened: OpenedSlide,
+        scaled_region: ScaledRegion,
         quality: int | None,
+        have: Have | None,
     ) -> RenderedImage:
-        scaled = Size(
-            -(-slide.info.size.width // downsample), -(-slide.info.size.height // downsample)
-        )
+        info = opened.slide.info
+        downsample, region = scaled_region.downsample, scaled_region.region
+        scaled = Size(-(-info.size.width // downsample), -(-info.size.height // downsample))
         if region.clipped(scaled) != region or not region.size.pixels:
             raise TileOutOfBounds(f"{region} does not lie in the slide at 1:{downsample}")
-        address = _find_tile(slide.info, downsample, region)
+        address = _find_tile(info, downsample, region)
         if address:
-            return self._tile(slide, slide_id, address, quality)
+            return self._tile(opened, address, quality, have)
         place = TileAddress(downsample, region.x, region.y)
-        key = self._key(slide, slide_id, f"{region.width}x{region.height}", place, quality)
-        return self._render(
-            key,
-            quality,
-            lambda: self._regions.read_downsampled(slide, slide_id, downsample, region),
-        )
+        key = self._key(opened, f"{region.width}x{region.height}", place, quality)
+        view = SlideView(opened, self._tiles)
+        make = partial(self._regions.read_downsampled, view, opened.slide_id, downsample, region)
+        return self._render(opened, key, quality, make, have)
 
     def _thumbnail(
-        self, slide: Slide, slide_id: str, max_size: int, quality: int | None
+        self, opened: OpenedSlide, max_size: int, quality: int | None, have: Have | None
     ) -> RenderedImage:
-        size = fit(slide.info.size, max_size)
-        place = TileAddress(0, size.width, size.height)
-        key = self._key(slide, slide_id, "thumbnail", place, quality)
-        return self._render(
-            key, quality, lambda: self._regions.read_thumbnail(slide, slide_id, max_size)
-        )
+        size = fit(opened.slide.info.size, max_size)
+        key = self._key(opened, "thumbnail", TileAddress(0, size.width, size.height), quality)
+        view = SlideView(opened, self._tiles)
+        make = partial(self._regions.read_thumbnail, view, opened.slide_id, max_size)
+        return self._render(opened, key, quality, make, have)
 
     def _render(
-        self, key: TileKey, quality: int | None, make: Callable[[], Pixels]
+        self,
+        opened: OpenedSlide,
+        key: ImageKey,
+        quality: int | None,
+        make: Callable[[], Pixels],
+        have: Have | None,
     ) -> RenderedImage:
-        """Return an image from the store, or make it: one thread at a time, the others wait."""
-        used = quality or self._default_quality
-        data = self._store.get(key)
-        if data is not None:
-            return RenderedImage(data, JPEG, used, key.etag, cache_hit=True)
+        """Return an image from the cache, or make it: one thread at a time, the others wait."""
+        found = self._find(opened, key, have)
+        if found:
+            return found
         with self._making.hold(key.text):
-            data = self._store.get(key)
-            is_hit = data is not None
-            if data is None:
-                data = encode_jpeg(make(), used)
-                self._store.put(key, data)
-        return RenderedImage(data, JPEG, used, key.etag, is_hit)
+            image = self._cache.find(key)
+            is_hit = image is not None
+            if image is None:
+                image = self._encode(make(), quality)
+                self._cache.keep(key, image)
+        return self._finished(opened, key, image, is_hit=is_hit)
+
+    def _find(self, opened: OpenedSlide, key: ImageKey, have: Have | None) -> RenderedImage | None:
+        """Return an image of the present version that needs no making, None if there is none."""
+        if have and have(key.etag):
+            self._registry.verify(opened)
+            return RenderedImage(b"", JPEG, 0, key.etag, cache_hit=True, is_unchanged=True)
+        image = self._cache.find(key)
+        if image is None:
+            return None
+        self._registry.verify(opened)
+        return _rendered(key, image, is_hit=True)
+
+    def _finished(
+        self, opened: OpenedSlide, key: ImageKey, image: FinishedImage, *, is_hit: bool
+    ) -> RenderedImage:
+        """Return an image that had to be waited for, if it is still one of the object."""
+        self._registry.verify(opened)
+        self._registry.keep(opened)
+        return _rendered(key, image, is_hit=is_hit)
+
+    def _encode(self, pixels: Pixels, quality: int | None) -> FinishedImage:
+        used = quality or self._encoding.quality
+        return FinishedImage(encode_jpeg(pixels, used), used, is_source=False)
 
     def _key(
-        self, slide: Slide, slide_id: str, kind: str, place: TileAddress, quality: int | None
-    ) -> TileKey:
-        return TileKey(
-            storage=self._mapper.locate(slide_id).storage.name,
-            slide_id=slide_id,
-            version=slide.version,
-            kind=kind,
-            level=place.level,
-            col=place.col,
-            row=place.row,
-            encoding=f"jpeg-{quality or self._default_quality}",
-        )
+        self, opened: OpenedSlide, kind: str, place: TileAddress, quality: int | None
+    ) -> ImageKey:
+        encoding = f"jpeg-{quality or self._encoding.quality}"
+        return opened.keys.make(kind, place.level, place.col, place.row, encoding)
+
+
+def _rendered(key: ImageKey, image: FinishedImage, *, is_hit: bool) -> RenderedImage:
+    return RenderedImage(image.data, JPEG, image.quality, key.etag, is_hit, image.is_source)
 
 
 def _find_level(info: SlideInfo, address: TileAddress) -> Level:

@@ -6,14 +6,14 @@ import os
 import sqlite3
 import struct
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 
 import diskcache
 
 from wsi_streamer.service.complaints import Complaints
+from wsi_streamer.service.keys import ImageKey
 from wsi_streamer.service.store_folder import is_damage, open_cache
 from wsi_streamer.service.store_opener import StoreOpener
 from wsi_streamer.service.tile_cache import WRITE_WAIT_S, TileCache
@@ -41,35 +41,6 @@ PASSING = {
     sqlite3.SQLITE_NOMEM,
     sqlite3.SQLITE_INTERRUPT,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class TileKey:
-    """Everything that the bytes of an image depend on. Who may see it is not part of it."""
-
-    storage: str
-    slide_id: str
-    version: str
-    kind: str
-    level: int
-    col: int
-    row: int
-    encoding: str
-
-    @property
-    def text(self) -> str:
-        """64 hexadecimal digits that no other key has."""
-        texts = (self.storage, self.slide_id, self.version, self.kind, self.encoding)
-        # With its length before it, no field can pass for the end of the one before.
-        joined = "".join(f"{len(text)}:{text}" for text in texts)
-        whole = f"{joined}{self.level}/{self.col}/{self.row}"
-        # surrogatepass: names of files may hold bytes that are not UTF-8.
-        return hashlib.blake2b(whole.encode("utf-8", "surrogatepass"), digest_size=32).hexdigest()
-
-    @property
-    def etag(self) -> str:
-        """A strong HTTP entity tag, without its quotes."""
-        return self.text[:32]
 
 
 def seal(text: str, data: bytes) -> bytes:
@@ -121,7 +92,7 @@ class TileStore:
         self._pause_s = FIRST_PAUSE_S
         self._is_closed = max_bytes <= 0
 
-    def get(self, key: TileKey) -> bytes | None:
+    def get(self, key: ImageKey) -> bytes | None:
         """Return the image that was put under a key, None if it is not there or not whole."""
         cache = self._find_cache()
         if cache is None:
@@ -142,14 +113,25 @@ class TileStore:
             self._discard(cache, text, "an entry of the tile store is damaged")
         return data
 
-    def put(self, key: TileKey, data: bytes) -> None:
+    def put(self, key: ImageKey, data: bytes) -> None:
         """Store an image, if that can be done at once."""
-        if len(data) > self._max_bytes // LARGEST_PART:
-            return
+        self.put_many([(key, data)])
+
+    def put_many(self, images: Iterable[tuple[ImageKey, bytes]]) -> None:
+        """Store some images in one transaction, if that can be done at once."""
+        largest = self._max_bytes // LARGEST_PART
+        fit = [(key.text, data) for key, data in images if len(data) <= largest]
+        cache = self._find_cache() if fit else None
+        if cache is not None:
+            self._write(
+                cache, partial(cache.save, [(text, seal(text, data)) for text, data in fit])
+            )
+
+    def discard(self, key: ImageKey) -> None:
+        """Delete an image, if that can be done at once."""
         cache = self._find_cache()
         if cache is not None:
-            text = key.text
-            self._write(cache, partial(cache.save, text, seal(text, data)))
+            self._write(cache, partial(cache.discard, key.text))
 
     def close(self) -> None:
         """Close the store for good: from now on it is empty and takes nothing."""

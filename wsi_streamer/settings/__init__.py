@@ -121,10 +121,10 @@ class Settings:
         100, "Blocks kept in memory while a slide is being opened", integer(1, 10_000)
     )
     block_size: int = setting(
-        262_144,
-        "Size of a block read while a slide is being opened",
+        786_432,
+        "Bytes read at once while a slide is being opened",
         size(4096, 2**30),
-        shown="256KiB",
+        shown="768KiB",
     )
     revalidate_s: float = setting(
         5.0, "Seconds before a worker asks again whether a slide was replaced", seconds(0, 86400)

@@ -12,9 +12,10 @@ from werkzeug.routing import BaseConverter
 
 from wsi_streamer.api import params
 from wsi_streamer.api.context import tile_service
-from wsi_streamer.api.responses import image_response, xml_response
+from wsi_streamer.api.image_response import image_response, what_client_has
+from wsi_streamer.api.responses import xml_response
 from wsi_streamer.errors import InvalidLevel, TileOutOfBounds
-from wsi_streamer.model.geometry import Region, Size, TileGrid
+from wsi_streamer.model.geometry import Region, ScaledRegion, Size, TileGrid
 from wsi_streamer.model.slide import SlideInfo
 
 bp = Blueprint("deepzoom", __name__)
@@ -91,10 +92,14 @@ def get_deepzoom_tile(slide_id: str, level: str, place: str) -> Response:
     """Return a tile as JPEG; `place` is "column_row.jpg"."""
     col, _, row = place.removesuffix(params.TILE_SUFFIX).partition("_")
     address = params.tile_address(level, col, row)
-    image = make_deepzoom(tile_service().details(slide_id).info)
-    region = _region(image, address.level, address.col, address.row)
-    downsample = image.downsample(address.level)
-    return image_response(tile_service().region(slide_id, downsample, region, params.quality()))
+    quality, have = params.quality(), what_client_has()
+
+    def find_place(info: SlideInfo) -> ScaledRegion:
+        image = make_deepzoom(info)
+        region = _region(image, address.level, address.col, address.row)
+        return ScaledRegion(image.downsample(address.level), region)
+
+    return image_response(tile_service().region(slide_id, find_place, quality, have))
 
 
 def _region(image: DeepZoom, level: int, col: int, row: int) -> Region:

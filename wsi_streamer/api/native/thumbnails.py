@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 
 from wsi_streamer.api import params
 from wsi_streamer.api.context import tile_service
-from wsi_streamer.api.responses import image_response
+from wsi_streamer.api.image_response import image_response, what_client_has
 
 bp = Blueprint("thumbnails", __name__)
 
@@ -15,9 +15,12 @@ DEFAULT_SIZE, SMALLEST, LARGEST = 512, 64, 2048
 def get_thumbnail(slide_id: str) -> Response:
     """Return a thumbnail as JPEG."""
     asked, size = params.clamped("max_size", DEFAULT_SIZE, SMALLEST, LARGEST)
-    response = image_response(tile_service().thumbnail(slide_id, size, params.quality()))
-    if asked != size:
-        response.headers["X-Thumbnail-Size-Clamped"] = "true"
-        response.headers["X-Thumbnail-Requested-Size"] = str(asked)
-        response.headers["X-Thumbnail-Actual-Size"] = str(size)
-    return response
+    image = tile_service().thumbnail(slide_id, size, params.quality(), what_client_has())
+    if asked == size:
+        return image_response(image)
+    return image_response(
+        image,
+        ("X-Thumbnail-Size-Clamped", "true"),
+        ("X-Thumbnail-Requested-Size", str(asked)),
+        ("X-Thumbnail-Actual-Size", str(size)),
+    )

@@ -4,7 +4,7 @@ from flask import Blueprint, Response
 
 from wsi_streamer.api import params
 from wsi_streamer.api.context import tile_service
-from wsi_streamer.api.responses import image_response
+from wsi_streamer.api.image_response import image_response, what_client_has
 
 bp = Blueprint("tiles", __name__)
 
@@ -13,4 +13,5 @@ bp = Blueprint("tiles", __name__)
 def get_tile(slide_id: str, level: str, col: str, row: str) -> Response:
     """Return a tile as JPEG."""
     address = params.tile_address(level, col, row.removesuffix(params.TILE_SUFFIX))
-    return image_response(tile_service().tile(slide_id, address, params.quality()))
+    image = tile_service().tile(slide_id, address, params.quality(), what_client_has())
+    return image_response(image)

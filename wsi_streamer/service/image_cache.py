@@ -1,0 +1,50 @@
+"""ImageCache: finished images, in the memory of the worker and in the store of all workers."""
+
+from collections.abc import Callable, Sequence
+
+from wsi_streamer.service.finished_image import FinishedImage, unpack_image
+from wsi_streamer.service.keys import ImageKey
+from wsi_streamer.service.memory_lru import MemoryLru
+from wsi_streamer.service.store_writer import StoreWriter
+from wsi_streamer.service.tile_store import TileStore
+
+# What an entry takes besides its bytes: key, object, place in the dictionary.
+OVERHEAD = 400
+
+
+class ImageCache:
+    """Looks in memory, then on the disk; stores in memory at once and on the disk soon."""
+
+    def __init__(self, store: TileStore, writer: StoreWriter, *, max_memory: int) -> None:
+        self._store = store
+        self._writer = writer
+        self._memory: MemoryLru[str, FinishedImage] = MemoryLru(max_memory)
+
+    def find(self, key: ImageKey) -> FinishedImage | None:
+        """Return an image, None if it is not there."""
+        return self._memory.get(key.text) or self.find_stored(key)
+
+    def find_stored(self, key: ImageKey) -> FinishedImage | None:
+        """Return an image from the disk, None if it is not there."""
+        packed = self._store.get(key)
+        if packed is None:
+            return None
+        image = unpack_image(packed)
+        self._remember(key, image)
+        return image
+
+    def keep(self, key: ImageKey, image: FinishedImage) -> None:
+        """Keep an image."""
+        self._remember(key, image)
+        self._writer.add([(key, image.pack())])
+
+    def keep_all(
+        self, images: Sequence[tuple[ImageKey, FinishedImage]], stored: Callable[[], None]
+    ) -> None:
+        """Keep images, and call `stored` when other workers can find them."""
+        for key, image in images:
+            self._remember(key, image)
+        self._writer.add([(key, image.pack()) for key, image in images], stored)
+
+    def _remember(self, key: ImageKey, image: FinishedImage) -> None:
+        self._memory.put(key.text, image, len(image.data) + OVERHEAD)
