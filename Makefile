@@ -1,6 +1,7 @@
 # make run    a demo slide on http://localhost:3000
 # make test   the whole suite
 # make check  ruff, mypy, the layering test
+# make bench  measure against other servers, and write docs/performance.md (15 minutes)
 
 # The newest Python that we support, is here and can make environments; PYTHON=... names another.
 PYTHON ?= $(shell for it in python3.13 python3.12 python3.11 python3; do \
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 
-.PHONY: run test check install docs clean
+.PHONY: run test check bench install docs clean
 
 run: $(VENV)/.installed .demo/demo.svs
 	$(BIN)/wsi-streamer serve --host 127.0.0.1 --port 3000 .demo
@@ -43,8 +44,21 @@ $(VENV)/.checks: $(VENV)/.tests
 	$(PIP) install -e '.[dev]'
 	touch $@
 
+bench: $(VENV)/.bench .bench/peers/.installed
+	$(BIN)/python -m bench $(BENCH)
+
+$(VENV)/.bench: $(VENV)/.installed
+	$(PIP) install -e '.[bench]'
+	touch $@
+
+# Some of them need versions of botocore and others that are not ours.
+.bench/peers/.installed: bench/peers/requirements.txt
+	test -x .bench/peers/bin/python || $(PYTHON) -m venv .bench/peers
+	.bench/peers/bin/python -m pip --disable-pip-version-check -q install -r $<
+	touch $@
+
 clean:
-	rm -rf $(VENV) .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) .bench .demo build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache
 
 docs: $(VENV)/.installed
 	$(BIN)/python docs/settings_table.py

@@ -1,0 +1,1 @@
+"""Paints the slides of the benchmark: tissue of no patient, in the layouts that scanners write."""
