@@ -159,7 +159,7 @@ def _open_jpeg2000(header: jpeg2000.Jpeg2000Header, left_out: int) -> Pixels:
         if not left_out:
             return np.asarray(image)
         image.reduce = left_out  # type: ignore[method-assign, assignment]
-        return shift(np.asarray(image), 0.5 - 0.5 / (1 << left_out))
+        return shift(np.asarray(image), left_out)
 
 
 def _decode_webp(data: bytes, layout: PixelLayout, size: Size, samples: int) -> Samples:
