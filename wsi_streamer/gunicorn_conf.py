@@ -12,6 +12,7 @@ import logging
 import os
 import re
 import sys
+import threading
 from datetime import timedelta
 from logging import LogRecord
 from typing import Any
@@ -81,11 +82,20 @@ def remove_queries(record: logging.LogRecord) -> bool:
     return True
 
 
+def post_worker_init(worker: Any) -> None:
+    """Have made what the first request needs: a client of the storage takes 0.1 s.
+
+    In a thread, since credentials may have to be asked for.
+    """
+    context = worker.wsgi.extensions["wsi_streamer"]
+    threading.Thread(target=context.service.prepare, name="prepare", daemon=True).start()
+
+
 bind = [settings.bind]
 workers = settings.worker_count
 threads = settings.threads
 # Threads wait for storage while others decode; both release the interpreter lock.
-worker_class = "gthread"
+worker_class = "wsi_streamer.gunicorn_worker.LingeringWorker"
 # Each worker makes its own clients and database handles: none of them survives a fork.
 preload_app = False
 # Above every deadline of ours, so that a slow storage never costs a worker.

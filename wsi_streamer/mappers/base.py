@@ -18,6 +18,9 @@ class SlideLocation:
 class Mapper(Protocol):
     """Knows which slides there are."""
 
+    def prepare(self) -> None:
+        """Make ahead what the first request of a process would have to wait for; never raises."""
+
     def locate(self, slide_id: str) -> SlideLocation:
         """Return where a slide is stored; raises SlideNotFound for an id that no slide can have.
 

@@ -20,6 +20,10 @@ class DirectMapper:
         self._extensions = tuple(extensions)
         self._max_list_calls = max_list_calls
 
+    def prepare(self) -> None:
+        """Make ahead what the storage needs."""
+        self._storage.prepare()
+
     def locate(self, slide_id: str) -> SlideLocation:
         """Return the storage and the id itself; raises SlideNotFound for other files."""
         if not self._is_slide(slide_id):

@@ -20,6 +20,10 @@ class ImageCache:
         self._writer = writer
         self._memory: MemoryLru[str, FinishedImage] = MemoryLru(max_memory)
 
+    def prepare(self) -> None:
+        """Open the store."""
+        self._store.get(ImageKey(""))
+
     def find(self, key: ImageKey) -> FinishedImage | None:
         """Return an image, None if it is not there."""
         return self._memory.get(key.text) or self.find_stored(key)

@@ -153,6 +153,8 @@ class StoredTiles:
                 return wanted
             finally:
                 self._flights.land(name, flight, tiles)
+        # Who waits for a run that is read ahead will soon want the next one.
+        self.follow(request)
         tile = flight.wait(request.address, self._patience_s)
         found = request.shelf.find(request.address) if request.shelf else None
         # If the others failed, this one finds out for itself why.
@@ -238,8 +240,8 @@ class StoredTiles:
                 if release:
                     release()
                 return
-            tiles = self._read_together(request, run, release)
             self._untouched.put(run, down, 1)
+            tiles = self._read_together(request, run, release)
         except WsiError as exc:
             log.debug("reading ahead failed: %s", exc)
         finally:

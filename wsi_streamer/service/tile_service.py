@@ -69,6 +69,11 @@ class TileService:
         self._encoding = encoding
         self._making = NamedLocks()
 
+    def prepare(self) -> None:
+        """Make ahead what the first request of a process would have to wait for; never raises."""
+        self._mapper.prepare()
+        self._cache.prepare()
+
     def list_slides(self, *, prefix: str, search: str, after: str, limit: int) -> Page:
         """Return slide ids after `after`; see `mappers.base.Mapper.list`."""
         return self._mapper.list(prefix=prefix, search=search, after=after, limit=limit)

@@ -79,7 +79,7 @@ class Settings:
     host: str = setting(ANY_ADDRESS, "Address to listen on", parse_host)
     port: int = setting(3000, "Port to listen on", integer(0, 65535))
     workers: int = setting(0, "Worker processes; 0: one a core", integer(0, 512), shown="0 (cores)")
-    threads: int = setting(4, "Threads of a worker", integer(1, 256))
+    threads: int = setting(8, "Threads of a worker", integer(1, 256))
     verbose: bool = setting(False, "Log at debug level", parse_bool)
     no_tracing: bool = setting(False, "Do not log requests", parse_bool)
     cors_origins: tuple[str, ...] = setting(

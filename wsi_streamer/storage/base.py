@@ -77,6 +77,9 @@ class Storage(Protocol):
     def reads_verify(self) -> bool:
         """Whether each read of a reader proves that the key still leads to its version."""
 
+    def prepare(self) -> None:
+        """Make ahead what the first request of a process would have to wait for; never raises."""
+
     def open(self, key: str, *, head_bytes: int = HEAD_BYTES, tail_bytes: int = 0) -> RangeReader:
         """Return a reader of the object's present version.
 

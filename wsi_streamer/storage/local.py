@@ -115,6 +115,9 @@ class LocalStorage:
         """The absolute path of the folder."""
         return str(self._root)
 
+    def prepare(self) -> None:
+        """Do nothing: opening a file takes nothing but the file."""
+
     def open(
         self, key: str, *, head_bytes: int = HEAD_BYTES, tail_bytes: int = 0
     ) -> LocalRangeReader:

@@ -5,6 +5,7 @@ asks for bytes, `s3_answer` checks what comes back, `s3_errors` says what went w
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from wsi_streamer.errors import (
@@ -19,7 +20,7 @@ from wsi_streamer.storage.deadline import Deadline
 from wsi_streamer.storage.keys import check_key, is_key
 from wsi_streamer.storage.s3_answer import RangeAnswer, RangeRequest
 from wsi_streamer.storage.s3_client import S3Access, S3Connection
-from wsi_streamer.storage.s3_errors import advice
+from wsi_streamer.storage.s3_errors import advice, translated_errors
 from wsi_streamer.storage.s3_range import RangeGetter
 from wsi_streamer.storage.s3_reader import S3RangeReader
 from wsi_streamer.storage.s3_version import S3Version, parse_version
@@ -68,6 +69,12 @@ class S3Storage:
     def name(self) -> str:
         """The bucket and prefix as a URI."""
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
+
+    def prepare(self) -> None:
+        """Make the client of this process and have it address and sign a first request."""
+        # What is wrong is said to the requests that it is wrong for.
+        with suppress(WsiError), translated_errors("slides"):
+            self._connection.signer(self._connection.begin()).sign(self._bucket, self._prefix + "-")
 
     def open(self, key: str, *, head_bytes: int = HEAD_BYTES, tail_bytes: int = 0) -> S3RangeReader:
         """Return a reader of the object's present version, after one round trip."""
