@@ -2,8 +2,10 @@
 
 import itertools
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -118,6 +120,44 @@ def test_the_folder_does_not_outgrow_its_limit(tmp_path: Path) -> None:
         largest = max(largest, bytes_on_disk(tmp_path / "store"))
     store.close()
     assert 1.5 * MB < largest <= 2.2 * MB
+
+
+@pytest.mark.parametrize("count", [7, 60, 500])
+def test_the_folder_does_not_outgrow_its_limit_however_many_come_at_once(
+    tmp_path: Path, count: int
+) -> None:
+    store = TileStore(tmp_path / "store", 4 * MB)
+    largest = 0
+    for start in range(0, 1000, count):
+        images = [(key, os.urandom(20_000)) for key in tiles(1000)[start : start + count]]
+        store.put_many(images)
+        largest = max(largest, bytes_on_disk(tmp_path / "store"))
+        assert all(store.get(key) == data for key, data in images[-7:])
+    store.close()
+    assert 3 * MB < largest <= 4.4 * MB
+
+
+def test_who_reads_an_old_database_keeps_its_tiles(tmp_path: Path) -> None:
+    # Made with SQLite's own size of pages, as releases before 8 KB pages did.
+    (tmp_path / "store").mkdir(mode=0o700)
+    with closing(sqlite3.connect(tmp_path / "store" / "cache.db")) as connection:
+        connection.execute("PRAGMA page_size = 4096")
+        connection.execute("PRAGMA journal_mode = wal")
+        connection.execute("CREATE TABLE Settings (key TEXT NOT NULL UNIQUE, value)")
+        connection.execute("DROP TABLE Settings")
+    store = TileStore(tmp_path / "store", 2 * MB)
+    largest = 0
+    for key in tiles(300):
+        store.put(key, TILE)
+        assert store.get(key) == TILE
+        largest = max(largest, bytes_on_disk(tmp_path / "store"))
+    store.close()
+    with closing(sqlite3.connect(tmp_path / "store" / "cache.db")) as connection:
+        assert connection.execute("PRAGMA page_size").fetchall() == [(4096,)]
+    assert 1.5 * MB < largest <= 2.2 * MB
+    reopened = TileStore(tmp_path / "store", 2 * MB)
+    assert reopened.get(tiles(300)[-1]) == TILE
+    reopened.close()
 
 
 def test_most_of_the_limit_is_used_for_tiles(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """A damaged or foreign database costs tiles, never a request."""
 
 import os
+import random
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 from tests.service.clock import Clock
 from tests.service.image_keys import KEY, make_key
 from wsi_streamer.service.store_opener import THREAD_NAME
+from wsi_streamer.service.tile_cache import PAGE
 from wsi_streamer.service.tile_store import TileStore
 
 MB = 1_000_000
@@ -51,9 +53,9 @@ CONTENTS = {
     "garbage": lambda _: os.urandom(50_000),
     "text": lambda _: b"this is not a database\n" * 1000,
     "100 bytes": lambda whole: whole[:100],
-    "one page": lambda whole: whole[:4096],
+    "one page": lambda whole: whole[:PAGE],
     "half": lambda whole: whole[: len(whole) // 2],
-    "garbage inside": lambda whole: whole[:4096] + os.urandom(len(whole) - 4096),
+    "garbage inside": lambda whole: whole[:PAGE] + os.urandom(len(whole) - PAGE),
 }
 
 
@@ -113,8 +115,8 @@ def test_damage_that_only_shows_in_use_is_healed_too(
         query = "SELECT rootpage FROM sqlite_master WHERE name = 'Cache'"
         ((page,),) = connection.execute(query)
     with (folder / "cache.db").open("r+b") as file:
-        file.seek((page - 1) * 4096)
-        file.write(os.urandom(4096))
+        file.seek((page - 1) * PAGE)
+        file.write(os.urandom(PAGE))
     running = TileStore(folder, 10 * MB, open_timeout_s=10, clock=clock)
     assert running.get(KEY) is None
     clock.now += 5
@@ -122,6 +124,62 @@ def test_damage_that_only_shows_in_use_is_healed_too(
     running.put(KEY, TILE)
     assert running.get(KEY) == TILE
     running.close()
+
+
+def tile_at(col: int) -> bytes:
+    return random.Random(col).randbytes(3_000 + col % 7 * 4_000)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_after_a_power_cut_tiles_may_be_lost_but_none_is_wrong(
+    store: TileStore, folder: Path, seed: int
+) -> None:
+    # Nothing waits for the disk, so what is left may be any mixture of older and newer pages.
+    chance = random.Random(seed)
+    versions = []
+    for start in range(0, 1200, 400):
+        for col in range(start, start + 400, 20):
+            store.put_many([(make_key(col=i), tile_at(i)) for i in range(col, col + 20)])
+        store.close()
+        versions.append((folder / "cache.db").read_bytes())
+        store = reopen(folder)
+    store.close()
+    share = chance.choice([0.01, 0.1, 0.5])
+    whole = bytearray(versions[-1])
+    for start in range(0, len(whole), PAGE):
+        older = chance.choice(versions)[start : start + PAGE]
+        if older and chance.random() < share:
+            whole[start : start + PAGE] = older
+    (folder / "cache.db").write_bytes(whole)
+
+    clock = Clock()
+    after = TileStore(folder, 10 * MB, open_timeout_s=10, clock=clock)
+    for col in range(1200):
+        assert after.get(make_key(col=col)) in (None, tile_at(col))
+    for col in range(1200, 2400):
+        after.put(make_key(col=col), tile_at(col))
+        assert after.get(make_key(col=col)) in (None, tile_at(col))
+        assert sum(path.stat().st_size for path in folder.iterdir()) <= 11 * MB
+        if col % 100 == 0:
+            clock.now += 5
+            wait_for_opening(after)
+    after.put(KEY, TILE)
+    assert after.get(KEY) == TILE
+    after.close()
+
+
+def test_a_store_that_is_full_of_what_no_tile_accounts_for_starts_empty(
+    store: TileStore, folder: Path, clock: Clock
+) -> None:
+    with closing(sqlite3.connect(folder / "cache.db", isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE Lost AS SELECT zeroblob(9900000)")
+    store.put(make_key(col=9), TILE)
+    clock.now += 5
+    wait_for_opening(store)
+    store.put(make_key(col=10), TILE)
+    store.put(make_key(col=11), TILE)
+    assert store.get(make_key(col=10)) == TILE
+    assert store.get(make_key(col=11)) == TILE
 
 
 @pytest.mark.parametrize("name", ["cache.db-wal", "cache.db-shm", "cache.db-journal"])

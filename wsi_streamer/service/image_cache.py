@@ -26,7 +26,11 @@ class ImageCache:
 
     def find(self, key: ImageKey) -> FinishedImage | None:
         """Return an image, None if it is not there."""
-        return self._memory.get(key.text) or self.find_stored(key)
+        return self.find_remembered(key) or self.find_stored(key)
+
+    def find_remembered(self, key: ImageKey) -> FinishedImage | None:
+        """Return an image from memory, None if it is not there."""
+        return self._memory.get(key.text)
 
     def find_stored(self, key: ImageKey) -> FinishedImage | None:
         """Return an image from the disk, None if it is not there."""

@@ -1,13 +1,16 @@
 """Movement: how requests move through a slide, which tells a viewer from random access."""
 
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from dataclasses import dataclass
 
 from wsi_streamer.model.tile import TileAddress
 
-# A viewer shows some 40 tiles, and each worker sees a part of its requests.
-REMEMBERED = 64
+# What a viewer asks for lies beside what it asked for just before. The more is remembered, the
+# more often random access hits upon a neighbour by chance: 24 of 18,000 tiles are met by 2 %.
+REMEMBERED = 24
+# So of the last requests one more must have been beside others.
+LAST, ENOUGH = 8, 2
 # Beside a tile that was asked for: workers see every second tile of a row, say.
 ACROSS = (-2, -1, 1, 2)
 
@@ -16,8 +19,8 @@ ACROSS = (-2, -1, 1, 2)
 class Step:
     """What a request has to do with earlier ones.
 
-    `is_near`: tiles beside it were asked for lately. `down`: 1 or -1, the row of tiles that will
-    be asked for next, above or below; 0 where that cannot be told.
+    `is_near`: it is one of several for which tiles beside them were asked for lately. `down`: 1 or
+    -1, the row of tiles that will be asked for next, above or below; 0 where that cannot be told.
     """
 
     is_near: bool
@@ -30,6 +33,7 @@ class Movement:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._places: OrderedDict[tuple[int, int, int], None] = OrderedDict()
+        self._adjoined: deque[bool] = deque(maxlen=LAST)
 
     def note(self, *addresses: TileAddress) -> Step:
         """Remember a request, of one tile or several, and say what it has to do with others."""
@@ -47,7 +51,10 @@ class Movement:
                 places.move_to_end(place)
             while len(places) > REMEMBERED:
                 places.popitem(last=False)
-        return Step(beside or above or below, _direction(beside, above, below))
+            adjoins = beside or above or below
+            self._adjoined.append(adjoins)
+            is_near = adjoins and sum(self._adjoined) >= ENOUGH
+        return Step(is_near, _direction(beside, above, below) if is_near else 0)
 
 
 def _direction(beside: bool, above: bool, below: bool) -> int:

@@ -15,7 +15,7 @@ MAX_WAITING_BYTES = 16 * 1024 * 1024
 # One transaction holds the lock of the database; others get their turn in between.
 MAX_BATCH = 64
 # Single images wait this long for others: a transaction costs more than an image in it.
-LINGER_S = 0.02
+LINGER_S = 0.05
 
 Entry = tuple[ImageKey, bytes]
 
@@ -56,7 +56,9 @@ class StoreWriter:
                 self._jobs.append(_Job(entries, size, done))
                 self._waiting += size
                 self._is_urgent = self._is_urgent or done is not None
-                self._changed.notify_all()
+                # While the thread lingers it need not look at each.
+                if self._is_urgent or len(self._jobs) in (1, MAX_BATCH):
+                    self._changed.notify_all()
                 return
         if done:
             done()

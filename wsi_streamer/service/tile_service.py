@@ -161,7 +161,7 @@ class TileService:
             self._tiles.follow(request)
             return found
         with self._making.hold(key.text):
-            image = self._cache.find(key)
+            image = self._cache.find_remembered(key)
             is_hit = image is not None
             if image is None:
                 image = self._read_tile(request, key, quality)
@@ -227,7 +227,7 @@ class TileService:
         if found:
             return found
         with self._making.hold(key.text):
-            image = self._cache.find(key)
+            image = self._cache.find_remembered(key)
             is_hit = image is not None
             if image is None:
                 image = self._encode(make(), quality)
