@@ -38,6 +38,7 @@ class Fault(Enum):
     STALL = "nothing more after half of the body"
     SILENT = "no answer at all"
     DRIP = "one byte of the body at a time"
+    DRIPPING_HEAD = "one byte of headers without an end at a time"
     CHANGED = "412"
     DENIED = "403"
     MISSING = "404 NoSuchKey"
@@ -72,7 +73,7 @@ ERRORS = {
 }
 
 # Answers that no S3 would give.
-ODDITIES = {Fault.RESET, Fault.SILENT, Fault.HTML, Fault.CHATTY}
+ODDITIES = {Fault.RESET, Fault.SILENT, Fault.HTML, Fault.CHATTY, Fault.DRIPPING_HEAD}
 
 
 @dataclass(frozen=True)
@@ -251,6 +252,9 @@ class Handler(BaseHTTPRequestHandler):
             self._send(200, {"Content-Type": "text/html"}, b"<html>Welcome to nginx!</html>")
         elif fault is Fault.CHATTY:
             self._send(403, {}, b"no " * 350_000)
+        elif fault is Fault.DRIPPING_HEAD:
+            self._drip(b"HTTP/1.1 206 Partial Content\r\nX: " + b"x" * 1000)
+            self.close_connection = True
         else:
             if fault is Fault.SILENT:
                 self.server.ended.wait(20)
@@ -307,10 +311,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _send_body(self, body: bytes, fault: Fault) -> None:
         if fault is Fault.DRIP:
-            for i in range(len(body)):
-                self.wfile.write(body[i : i + 1])
-                if self.server.ended.wait(0.02):
-                    return
+            self._drip(body)
         elif fault in (Fault.TRUNCATED, Fault.STALL):
             self.wfile.write(body[: len(body) // 2])
             if fault is Fault.STALL:
@@ -318,6 +319,12 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self.wfile.write(body)
+
+    def _drip(self, data: bytes) -> None:
+        for i in range(len(data)):
+            self.wfile.write(data[i : i + 1])
+            if self.server.ended.wait(0.02):
+                return
 
     def _refuse(self, status: int, code: str, more: Mapping[str, str] | None = None) -> None:
         text = f"<Error><Code>{code}</Code><Message>no: http://x/?key=SECRET</Message></Error>"

@@ -147,6 +147,28 @@ def test_connections_are_used_again(server: FaultyS3, fresh_storage: S3Storage) 
     assert len({request.connection for request in server.requests}) == 1
 
 
+def test_a_connection_that_ended_while_idle_costs_no_try(
+    server: FaultyS3, fresh_storage: S3Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = fresh_storage.open(KEY)
+    # It ends after urllib3 has looked whether it did.
+    server.plan.append(Fault.RESET)
+    monkeypatch.setattr(time, "sleep", lambda _: pytest.fail("this is no try"))
+
+    assert reader.read(OFFSET, LENGTH) == DATA[OFFSET : OFFSET + LENGTH]
+    assert len({request.connection for request in server.requests}) == 2
+
+
+def test_headers_that_drip_end_with_the_deadline(server: FaultyS3) -> None:
+    reader = make_storage(server.endpoint, TIMEOUT_S).open(KEY)
+    server.always = Fault.DRIPPING_HEAD
+    begun = time.monotonic()
+
+    with pytest.raises(StorageUnreachable):
+        reader.read(OFFSET, LENGTH)
+    assert time.monotonic() - begun < TIMEOUT_S + 0.5
+
+
 @pytest.mark.parametrize("key", ["empty.svs", "small.svs"])
 def test_an_object_smaller_than_the_head_is_opened(
     server: FaultyS3, storage: S3Storage, key: str
@@ -185,6 +207,7 @@ LASTING = {
     Fault.STALL: StorageUnreachable,
     Fault.SILENT: StorageUnreachable,
     Fault.DRIP: StorageUnreachable,
+    Fault.DRIPPING_HEAD: StorageUnreachable,
     Fault.CHANGED: SlideChanged,
     Fault.DENIED: StorageError,
     Fault.MISSING: SlideChanged,
@@ -203,7 +226,13 @@ LASTING = {
 
 
 # Those that make botocore or us wait.
-SLOW_FAULTS = {Fault.STALL, Fault.SILENT, Fault.DRIP, Fault.SLOW_DOWN}
+SLOW_FAULTS = {
+    Fault.STALL,
+    Fault.SILENT,
+    Fault.DRIP,
+    Fault.DRIPPING_HEAD,
+    Fault.SLOW_DOWN,
+}
 
 
 def test_every_fault_of_the_server_is_tried() -> None:
@@ -238,6 +267,7 @@ ANSWERS_REFUSED_BY_US = {
     Fault.NO_ETAG,
     Fault.STALL,
     Fault.DRIP,
+    Fault.DRIPPING_HEAD,
     Fault.SLOW_DOWN,
     Fault.SILENT,
     Fault.HTML,
@@ -286,7 +316,8 @@ def test_a_torn_answer_is_asked_for_three_times_and_no_more(
     [
         (Fault.INTERNAL_ERROR, 3),
         (Fault.SLOW_DOWN, 3),
-        (Fault.RESET, 3),
+        # What a connection in use before is reset by may be its age: that is no try.
+        (Fault.RESET, 4),
         (Fault.DENIED, 1),
         (Fault.WRONG_SECRET, 1),
         (Fault.CHANGED, 1),

@@ -1,20 +1,20 @@
-"""HTTP connections of urllib3 that read the headers of an answer without the parser of e-mail.
+"""Answers of http.client that read their headers without the parser of e-mail.
 
 http.client parses headers as those of a mail, which takes a quarter of the CPU time of a small
-request. Everything else of it and of urllib3 stays as it is.
+request. Everything else of it stays as it is.
 """
 
 import http.client
+import re
 from collections.abc import Iterator
-
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 # As in http.client.
 MAX_LINE_BYTES = 65_536
 MAX_HEADERS = 100
 # Of a Content-Length; Python refuses to read very long numbers.
 MAX_DIGITS = 18
+# Of a header (RFC 9110, section 5.6.2).
+NAME = re.compile("[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 
 
 class LeanResponse(http.client.HTTPResponse):
@@ -24,7 +24,7 @@ class LeanResponse(http.client.HTTPResponse):
         """Read status line and headers, and set what http.client would set.
 
         Raises HTTPException for what is no HTTP/1 (RFC 9112, sections 2 to 5), folded header
-        lines and lines without a name among it.
+        lines, lines without a proper name, and two lengths among it.
         """
         if self.headers is not None:
             return
@@ -57,7 +57,7 @@ class LeanResponse(http.client.HTTPResponse):
             if line in (b"\r\n", b"\n", b""):
                 return
             name, colon, value = line.decode("latin-1").partition(":")
-            if not colon or not name or name[0] in " \t":
+            if not colon or not NAME.fullmatch(name):
                 raise http.client.HTTPException("a header line without a name")
             yield name, value.strip(" \t\r\n")
         raise http.client.HTTPException(f"got more than {MAX_HEADERS} headers")
@@ -66,10 +66,15 @@ class LeanResponse(http.client.HTTPResponse):
         line = self.fp.readline(MAX_LINE_BYTES + 1)
         if len(line) > MAX_LINE_BYTES:
             raise http.client.LineTooLong("header line")
+        # It ends lines for some who read it (RFC 9112, section 2.2).
+        if b"\r" in line[:-2]:
+            raise http.client.HTTPException("a CR within a line")
         return line
 
     def _set_framing(self, message: http.client.HTTPMessage) -> None:
         """Find out where the body ends (RFC 9112, section 6.3)."""
+        if len(message.get_all("Content-Length", [])) > 1:
+            raise http.client.HTTPException("more than one Content-Length")
         self.chunked = message.get("Transfer-Encoding", "").lower() == "chunked"
         self.chunk_left = None
         length = message.get("Content-Length", "")
@@ -79,30 +84,3 @@ class LeanResponse(http.client.HTTPResponse):
             self.length = 0
         closing = "close" in message.get("Connection", "").lower() or self.version == 10
         self.will_close = closing or (self.length is None and not self.chunked)
-
-
-class LeanConnection(HTTPConnection):
-    """A connection without TLS."""
-
-    response_class = LeanResponse
-
-
-class LeanTlsConnection(HTTPSConnection):
-    """A connection with TLS."""
-
-    response_class = LeanResponse
-
-
-class LeanPool(HTTPConnectionPool):
-    """Connections without TLS to one host."""
-
-    ConnectionCls = LeanConnection
-
-
-class LeanTlsPool(HTTPSConnectionPool):
-    """Connections with TLS to one host."""
-
-    ConnectionCls = LeanTlsConnection
-
-
-POOLS = {"http": LeanPool, "https": LeanTlsPool}

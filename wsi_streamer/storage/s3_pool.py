@@ -7,10 +7,9 @@ import urllib3
 from botocore.httpsession import ProxyConfiguration, create_urllib3_context, get_cert_path
 from botocore.session import Session
 from botocore.utils import get_environ_proxies
-from urllib3.connectionpool import HTTPConnectionPool
 
 from wsi_streamer.errors import ConfigError, StorageError
-from wsi_streamer.storage.lean_http import POOLS
+from wsi_streamer.storage.http_pool import POOLS, KeptPool
 
 
 class S3Pool:
@@ -18,7 +17,7 @@ class S3Pool:
 
     Certificates and proxies come from where botocore takes them: AWS_CA_BUNDLE and `ca_bundle`
     of the configuration, REQUESTS_CA_BUNDLE, HTTPS_PROXY, NO_PROXY and their like. Raises
-    ConfigError for a urllib3 that cannot read what has arrived.
+    ConfigError for a urllib3 that is older than what this was tried with.
     """
 
     def __init__(self, session: Session, max_connections: int) -> None:
@@ -28,7 +27,7 @@ class S3Pool:
         self._max_connections = max_connections
         self._managers: dict[tuple[str, str | None], urllib3.PoolManager] = {}
 
-    def place(self, url: str) -> tuple[HTTPConnectionPool, str]:
+    def place(self, url: str) -> tuple[KeptPool, str]:
         """Return the connections on which to ask for a URL, and what to name it on them."""
         parts = urlsplit(url)
         proxies = ProxyConfiguration(get_environ_proxies(url))
@@ -37,6 +36,8 @@ class S3Pool:
         if kind not in self._managers:
             self._managers[kind] = self._make_manager(parts.scheme, proxy, proxies)
         pool = self._managers[kind].connection_from_url(url)
+        if not isinstance(pool, KeptPool):
+            raise StorageError("urllib3 gave a pool of another kind")
         # A proxy must be told the host; TLS goes through it to the host itself.
         forwarded = proxy is not None and parts.scheme == "http"
         return pool, url if forwarded else f"{parts.path}?{parts.query}".removesuffix("?")

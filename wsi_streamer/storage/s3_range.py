@@ -1,14 +1,14 @@
-"""Ranged GETs from a bucket: signed by botocore, sent by urllib3, tried again by us."""
+"""Ranged GETs from a bucket: signed by botocore, sent by `exchange`, tried again by us."""
 
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from urllib3.exceptions import HTTPError
-from urllib3.response import BaseHTTPResponse
-from urllib3.util import Retry, Timeout
 
 from wsi_streamer.errors import StorageError, StorageReadError
 from wsi_streamer.storage.deadline import Deadline
+from wsi_streamer.storage.exchange import Exchange, Question, Waits
+from wsi_streamer.storage.http_request import header_line
 from wsi_streamer.storage.retries import Retries
 from wsi_streamer.storage.s3_answer import RangeAnswer, RangeRequest, read_answer
 from wsi_streamer.storage.s3_client import S3Connection
@@ -27,8 +27,6 @@ T = TypeVar("T")
 PASSING = {429, 500, 502, 503, 504}
 # Refusals of a signature that a new one may mend: credentials rotate, clocks are set.
 STALE_CODES = {"ExpiredToken", "InvalidToken", "RequestTimeTooSkewed"}
-# urllib3 tries nothing again, and follows no redirect.
-ONCE = Retry(False)
 
 
 class RangeGetter:
@@ -39,9 +37,7 @@ class RangeGetter:
         self._bucket = bucket
         self._prefix = prefix
         access = connection.access
-        self._attempt_s = access.attempt_s
-        self._connect_s = access.connect_s
-        self._timeout = Timeout(total=access.attempt_s, connect=access.connect_s)
+        self._waits = Waits(access.connect_s, access.attempt_s)
 
     def begin(self) -> Deadline:
         """Return the deadline of a question that begins now, however many requests it takes."""
@@ -89,43 +85,9 @@ class RangeGetter:
             signed = self._connection.signer(deadline).sign(
                 self._bucket, self._prefix + request.key
             )
-        response = self._send(signed, request, deadline)
-        try:
-            return read_answer(request, response, deadline)
-        finally:
-            # After an answer that was read to its end, the connection is back already.
-            response.close()
-            response.release_conn()
-
-    def _send(
-        self, signed: SignedGet, request: RangeRequest, deadline: Deadline
-    ) -> BaseHTTPResponse:
-        headers = {**signed.headers, "Range": request.range}
-        if request.etag is not None:
-            headers["If-Match"] = request.etag
-        left_s = deadline.left_s()
-        timeout = self._timeout
-        if left_s < self._attempt_s:
-            timeout = Timeout(total=left_s, connect=self._connect_s)
-        try:
-            return signed.pool.urlopen(
-                "GET",
-                signed.target,
-                headers=headers,
-                retries=ONCE,
-                redirect=False,
-                assert_same_host=False,
-                timeout=timeout,
-                # It waits for parts of seconds as well, whatever its annotation says.
-                pool_timeout=left_s,  # type: ignore[arg-type]
-                preload_content=False,
-                decode_content=False,
-            )
-        except HTTPError as exc:
-            raise NoAnswer from exc
-        except ValueError as exc:
-            # An ETag that cannot be sent back.
-            raise translated(exc, request.key) from exc
+            question = make_question(signed, request)
+        with Exchange(signed.pool, self._waits, deadline) as exchange:
+            return read_answer(request, exchange.ask(question))
 
     def _renew(self, refused: Refused, key: str, deadline: Deadline) -> None:
         """Prepare another try of what was signed for an old session, or for another region."""
@@ -142,3 +104,11 @@ class RangeGetter:
         if answer.size:
             raise StorageReadError(f"the storage gives no bytes of {key}, which is not empty")
         return answer
+
+
+def make_question(signed: SignedGet, request: RangeRequest) -> Question:
+    """Return a request as it is sent; raises ValueError for an ETag that cannot be sent back."""
+    message = signed.head + f"Range: {request.range}\r\n".encode("ascii")
+    if request.etag is not None:
+        message += header_line("If-Match", request.etag)
+    return Question(signed.target, message + b"\r\n", request.length)

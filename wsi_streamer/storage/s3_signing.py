@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.credentials import Credentials, ReadOnlyCredentials
-from urllib3.connectionpool import HTTPConnectionPool
 
 from wsi_streamer.errors import StorageError
+from wsi_streamer.storage.http_pool import KeptPool
+from wsi_streamer.storage.http_request import host_of, request_head
 from wsi_streamer.storage.s3_pool import S3Pool
 
 if TYPE_CHECKING:
@@ -29,11 +30,15 @@ MAX_KEPT = 1024
 
 @dataclass(frozen=True, slots=True)
 class SignedGet:
-    """How to ask for an object: on these connections, by this name, with these headers."""
+    """How to ask for an object: on these connections, by this name, with these headers.
 
-    pool: HTTPConnectionPool
+    `head` is all of it as it is sent, less the empty line.
+    """
+
+    pool: KeptPool
     target: str
     headers: dict[str, str]
+    head: bytes
     signed_at: float
     credentials: ReadOnlyCredentials | None
 
@@ -110,7 +115,12 @@ class Signer:
         else:
             raise StorageError("botocore does not prepare requests as it should")
         pool, target = self._pool.place(request.url)
-        signed = SignedGet(pool, target, reusable_headers(request), now, credentials)
+        headers = {"Host": host_of(request.url), **reusable_headers(request)}
+        # A proxy that is told the host may want to know who asks.
+        if not target.startswith("/"):
+            headers.update(pool.proxy_headers)
+        head = request_head(target, headers)
+        signed = SignedGet(pool, target, headers, head, now, credentials)
         with self._lock:
             self._kept[bucket, key] = signed
             while len(self._kept) > MAX_KEPT:

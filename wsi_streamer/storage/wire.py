@@ -1,0 +1,72 @@
+"""A connected socket on which no wait outlasts the deadline of the question."""
+
+import io
+import socket
+
+from urllib3.exceptions import ProtocolError
+from urllib3.exceptions import TimeoutError as WaitedTooLong
+
+from wsi_streamer.storage.deadline import Deadline
+
+
+class Wire:
+    """Sends and receives; a single wait lasts `wait_s` at most, and all end with the deadline.
+
+    What goes wrong is raised as urllib3 calls it: TimeoutError, and ProtocolError for a connection
+    that breaks. After the deadline StorageUnreachable is raised.
+    """
+
+    def __init__(self, sock: socket.socket, wait_s: float, deadline: Deadline) -> None:
+        self._sock = sock
+        self._deadline = deadline
+        self._wait_s = min(wait_s, deadline.left_s())
+        if sock.gettimeout() != self._wait_s:
+            sock.settimeout(self._wait_s)
+
+    def send(self, data: bytes) -> None:
+        """Send all of it."""
+        try:
+            self._sock.sendall(data)
+        except TimeoutError as exc:
+            raise WaitedTooLong from exc
+        except OSError as exc:
+            raise ProtocolError("the connection broke", exc) from exc
+
+    def receive(self, room: memoryview) -> int:
+        """Fill `room` with what has arrived and return its length; 0 after the end."""
+        # The time-out of a socket is one of each wait, not of all.
+        left_s = self._deadline.left_s()
+        if left_s < self._wait_s:
+            self._wait_s = left_s
+            self._sock.settimeout(left_s)
+        try:
+            return self._sock.recv_into(room)
+        except TimeoutError as exc:
+            raise WaitedTooLong from exc
+        except OSError as exc:
+            raise ProtocolError("the connection broke", exc) from exc
+
+
+class Replay(io.RawIOBase):
+    """A file that gives bytes received before, and then those of a wire."""
+
+    def __init__(self, received: bytes, wire: Wire) -> None:
+        self._received = received
+        self._wire = wire
+
+    def makefile(self, mode: str) -> io.BufferedReader:
+        """Return the file as http.client asks a socket for it; `mode` is "rb"."""
+        return io.BufferedReader(self)
+
+    def readable(self) -> bool:
+        """Return True."""
+        return True
+
+    def readinto(self, room: memoryview) -> int:  # type: ignore[override]
+        """Fill `room`, as `Wire.receive` does."""
+        if not self._received:
+            return self._wire.receive(room)
+        count = min(len(room), len(self._received))
+        room[:count] = self._received[:count]
+        self._received = self._received[count:]
+        return count
