@@ -40,6 +40,7 @@ from wsi_streamer.storage.base import Storage
 log = logging.getLogger(__name__)
 
 LAST_WRITES_S = 2.0
+DECODING_S = 20.0
 
 
 class _Json(DefaultJSONProvider):
@@ -84,12 +85,15 @@ def make_service(settings: Settings) -> TileService:
     writer = StoreWriter(store.put_many)
     # What waits to be written when a worker ends is worth a moment.
     atexit.register(writer.flush, LAST_WRITES_S)
+    # Whoever waits for another thread waits for the storage, and for decoding.
+    patience_s = settings.s3_timeout + DECODING_S
     registry = SlideRegistry(
         mapper,
         IndexStore(store, writer),
         make_limits(settings),
         max_slides=settings.cache_slides,
         revalidate_s=settings.revalidate_s,
+        patience_s=patience_s,
     )
     # Finished images are asked for again and again, tiles that were read ahead once.
     for_tiles = settings.cache_memory // 4
@@ -106,6 +110,7 @@ def make_service(settings: Settings) -> TileService:
         tiles,
         ImageCache(store, writer, max_memory=settings.cache_memory - for_tiles),
         encoding=make_encoding(settings),
+        patience_s=patience_s,
     )
 
 

@@ -222,3 +222,15 @@ def test_a_tag_of_the_wrong_type_is_as_good_as_missing(tmp_path, open_file):
     write_tiff(tmp_path / "slide.tif", [page])
     info = open_file(tmp_path / "slide.tif").info
     assert (info.mpp_x, dict(info.properties)) == (None, {})
+
+
+@pytest.mark.parametrize("distance", [6, 12])
+def test_images_that_overlap_cannot_lead_the_parser_where_nothing_was_judged(
+    tmp_path, open_file, distance
+):
+    # The same bytes are a tag of the first image and a count or an offset of the second.
+    tags = struct.pack("<HHII", 254, LONG, 1, 0) * 3
+    first = struct.pack("<H", 3) + tags + struct.pack("<I", 8 + distance)
+    (tmp_path / "bomb.tif").write_bytes(b"II*\0" + struct.pack("<I", 8) + first + tags)
+    with pytest.raises(UnsupportedFormat, match="overlap"):
+        open_file(tmp_path / "bomb.tif")

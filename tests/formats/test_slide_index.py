@@ -72,6 +72,10 @@ def test_a_restored_slide_serves_the_same(tmp_path, open_file, make):
     reader = LocalStorage(tmp_path).open(path.name)
     restored = restore_slide(reader, slide.to_index(), Limits())
     assert restored.info == slide.info
+    # Documents are made in this order, and their ETags of it.
+    assert list(restored.info.properties) == list(slide.info.properties)
+    # Metadata must not change their order, on which ETags depend.
+    assert list(restored.info.properties) == list(slide.info.properties)
     assert restored.version == slide.version
     assert restored.index_revision == slide.index_revision
     tiles = every_tile(slide)

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import imagecodecs
 import numpy as np
 import pytest
 
@@ -13,7 +14,7 @@ from wsi_streamer.errors import DecodeError
 from wsi_streamer.imaging.decode import decode_tile
 from wsi_streamer.imaging.resample import reduce_by
 from wsi_streamer.model.geometry import Size
-from wsi_streamer.model.tile import Codec, EncodedTile, Photometric, PixelLayout
+from wsi_streamer.model.tile import Alpha, Codec, EncodedTile, Photometric, PixelLayout
 
 SIDE = 256
 CODECS = {
@@ -172,3 +173,32 @@ def test_an_even_tile_has_its_colour_at_every_scale(compression, color):
     tile = EncodedTile((data,), replace(tile.layout, jpeg_tables=tables), tile.size, tile.visible)
     for reduce in range(8):
         assert (decode_tile(tile, reduce) == color).all()
+
+
+def jpeg_2000(pixels, **layout):
+    data = imagecodecs.jpeg2k_encode(
+        pixels, level=0, reversible=True, resolutions=5, mct=False, codecformat="j2k"
+    )
+    size = Size(pixels.shape[1], pixels.shape[0])
+    return EncodedTile((bytes(data),), PixelLayout(Codec.JPEG2000, **layout), size, size)
+
+
+@pytest.mark.parametrize("reduce", range(1, 4))
+def test_a_small_scale_shows_no_colour_that_only_stands_between_two_in_the_palette(reduce):
+    indexes = np.zeros((64, 64), np.uint8)
+    indexes[:, 1::2] = 200
+    palette = np.tile(np.array([0, 255, 0], np.uint8), (256, 1))
+    palette[0], palette[200] = (255, 0, 0), (0, 0, 255)
+    how = {"photometric": Photometric.PALETTE, "samples": 1, "palette": palette.tobytes()}
+    tile = jpeg_2000(indexes, **how)
+    assert (decode_tile(tile, reduce) == averages(tile, reduce)).all()
+    assert (decode_tile(tile, reduce)[..., 1] == 0).all()
+
+
+@pytest.mark.parametrize("alpha", [Alpha.STRAIGHT, Alpha.PREMULTIPLIED])
+@pytest.mark.parametrize("reduce", range(1, 4))
+def test_hidden_pixels_do_not_darken_their_neighbours_at_a_small_scale(reduce, alpha):
+    pixels = np.dstack([TISSUE[:64, :64], np.full((64, 64), 255, np.uint8)])
+    pixels[:, ::2] = 0
+    tile = jpeg_2000(pixels, photometric=Photometric.RGB, samples=4, alpha=alpha)
+    assert (decode_tile(tile, reduce) == averages(tile, reduce)).all()

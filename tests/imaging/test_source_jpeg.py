@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 
 from tests.slides import Jpeg, Page, Tag, gradient, write_tiff
 from tests.slides.codecs import encode_segments
-from tests.slides.jpeg import APP0, APP14, DHT, DQT, SOS, segments_of, tables_of
+from tests.slides.jpeg import APP0, APP14, DHT, DQT, SOF0, SOS, segments_of, tables_of
 from tests.slides.page import BLACK_IS_ZERO, RGB, UNDEFINED, WHITE_IS_ZERO, YCBCR
 from wsi_streamer.errors import DecodeError
 from wsi_streamer.imaging.decode import decode_tile
@@ -260,6 +260,79 @@ def test_edge_tiles_are_cropped_and_lose_next_to_nothing(page, visible):
     height, width = (side // 16 * 16 for side in shown.shape[:2])
     apart = np.abs(shown.astype(int) - decode_tile(tile))[:height, :width]
     assert apart.mean() <= 1
+
+
+@pytest.mark.parametrize("subsampling", ["420", "422"])
+def test_an_edge_tile_of_rgb_at_lower_resolution_is_shown_in_its_colours(subsampling):
+    # Only chroma is subsampled, usually; some writers do it to whatever they store.
+    smooth = np.ascontiguousarray(gradient(SIDE, SIDE))
+    data = imagecodecs.jpeg8_encode(
+        smooth, level=90, colorspace="YCBCR", outcolorspace="YCBCR", subsampling=subsampling
+    )
+    how = layout(Photometric.RGB, 3)
+    tile = EncodedTile((bytes(data),), how, Size(SIDE, SIDE), Size(37, 21))
+    shown = shown_in_a_browser(find_source_jpeg(tile).data).astype(int)
+    assert shown.shape == (21, 37, 3)
+    assert np.abs(shown - decode_tile(tile)).mean() <= 2
+    assert np.abs(shown - smooth[:21, :37]).mean() <= 4
+
+
+def changed(data, marker, change, which=0):
+    """Return a stream with the content of a segment changed; that of SOS has no coded pixels."""
+    start = -1
+    for _ in range(which + 1):
+        start = data.index(bytes([0xFF, marker]), start + 1)
+    end = start + 2 + int.from_bytes(data[start + 2 : start + 4], "big")
+    return data[:start] + segment(marker, change(data[start + 4 : end])) + data[end:]
+
+
+def at(position, *values):
+    return lambda content: content[:position] + bytes(values) + content[position + len(values) :]
+
+
+PROGRESSIVE = encoded(progressive=True)
+BROKEN = {
+    "more-codes-than-there-are": changed(encoded(), DHT, at(1, 3)),
+    "all-ones-is-a-code": changed(encoded(), DHT, at(1, 2, 0)),
+    "more-symbols-than-bytes": changed(encoded(), DHT, at(16, 255)),
+    "more-than-256-symbols": changed(encoded(), DHT, lambda it: it[:15] + b"\xff" * 600),
+    "half-a-table": changed(encoded(), DHT, lambda it: it + bytes(5)),
+    "table-4": changed(encoded(), DHT, at(0, 4)),
+    "class-2": changed(encoded(), DHT, at(0, 0x20)),
+    "huge-difference": changed(encoded(), DHT, at(17, 200)),
+    "quantisation-table-4": changed(encoded(), DQT, at(0, 4)),
+    "no-sampling": changed(encoded(), SOF0, at(7, 0x10)),
+    "sampling-5": changed(encoded(), SOF0, at(7, 0x51)),
+    "sampling-of-two-thirds": changed(encoded(), SOF0, at(7, 0x31, 0, 2, 0x21)),
+    "too-many-blocks": changed(encoded(), SOF0, at(7, 0x44)),
+    "quantisation-table-not-there": changed(encoded(), SOF0, at(8, 3)),
+    "foreign-component": changed(encoded(), SOS, at(1, 9)),
+    "component-twice": changed(encoded(), SOS, at(3, 1)),
+    "codes-not-there": changed(encoded(), SOS, at(2, 0x33)),
+    "no-component": changed(encoded(), SOS, at(0, 0)),
+    "long-restart-interval": inserted(encoded(), segment(DRI, b"\0\0\1")),
+    "progressive-foreign-component": changed(PROGRESSIVE, SOS, at(1, 9), which=1),
+    "progressive-codes-not-there": changed(PROGRESSIVE, SOS, at(2, 3), which=1),
+    "progressive-band-upside-down": changed(PROGRESSIVE, SOS, at(3, 5, 1), which=1),
+    "progressive-codes-damaged": changed(PROGRESSIVE, DHT, at(1, 3), which=2),
+}
+
+
+@pytest.mark.parametrize("data", BROKEN.values(), ids=BROKEN)
+def test_a_tile_that_no_browser_could_show_does_not_leave(data):
+    with pytest.raises(DecodeError):
+        decode_tile(ycbcr(data))
+    try:
+        found = find_source_jpeg(ycbcr(data))
+    except DecodeError:
+        found = None
+    assert found is None
+
+
+def test_a_damaged_table_that_no_scan_uses_keeps_no_tile_from_passing():
+    spare = segment(DHT, b"\x03\x03" + bytes(15) + b"\0\0\0")
+    assert find_source_jpeg(ycbcr(inserted(encoded(), spare))).is_source
+    assert decode_tile(ycbcr(inserted(encoded(), spare))).shape == (SIDE, SIDE, 3)
 
 
 @pytest.mark.parametrize("quality", range(1, 101))

@@ -1,9 +1,17 @@
 """What holds for every address: methods, the shape of errors, HEAD, CORS, security headers."""
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from http.client import HTTPConnection
+from pathlib import Path
+
 import pytest
 
 from tests.live.client import Answer
-from tests.live.servers import ALLOWED_ORIGINS, Server
+from tests.live.servers import ALLOWED_ORIGINS, Server, start_server
+from tests.slides import make_svs
 
 PATHS = [
     "/health",
@@ -175,3 +183,30 @@ def test_a_body_is_not_read(live_server: Server) -> None:
 
 def test_two_workers_answer(live_server: Server) -> None:
     assert len(live_server.worker_pids) == 2
+
+
+def test_a_client_that_never_stops_leaves_threads_to_others(tmp_path: Path) -> None:
+    make_svs(tmp_path / "s.svs")
+    env = {"WSI_THREADS": "2"}
+    with start_server(str(tmp_path), env) as server, ThreadPoolExecutor(8) as pool:
+        over = threading.Event()
+
+        def hammer() -> None:
+            with closing(HTTPConnection("127.0.0.1", server.port)) as connection:
+                while not over.is_set():
+                    connection.request("GET", "/health")
+                    connection.getresponse().read()
+
+        hammers = [pool.submit(hammer) for _ in range(8)]
+        try:
+            waited = []
+            for _ in range(5):
+                start = time.monotonic()
+                assert server.ask("/tiles/s.svs/0/0/0.jpg").status == 200
+                waited.append(time.monotonic() - start)
+        finally:
+            over.set()
+        for future in hammers:
+            future.result(10)
+    # Where a thread stayed with a busy client for good, these were seconds.
+    assert max(waited) < 1

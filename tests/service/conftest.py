@@ -70,4 +70,5 @@ def service(
         ),
         ImageCache(store, writer, max_memory=10_000_000),
         encoding=Encoding(),
+        patience_s=10,
     )

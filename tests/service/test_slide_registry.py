@@ -201,3 +201,30 @@ def test_a_damaged_index_costs_an_opening_and_nothing_else(
     store.put(SlideKeys(far.name, "s.svs", "").make("index", 0, 0, 0, ""), damage)
     assert new_worker().get("s.svs").slide.info.format == "Aperio SVS"
     assert len(opens) == 2
+
+
+def test_what_was_not_seen_unchanged_is_told_to_nobody(tmp_path, new_worker, far, clock):
+    make_svs(tmp_path / "s.svs", flat(300, 200, (200, 0, 0)))
+    one, other = new_worker(), new_worker()
+    opened = one.get("s.svs")
+    other.get("s.svs")
+    make_svs(tmp_path / "s.svs", flat(400, 200, (0, 200, 0)))
+    clock.now += 5.1
+    asked, go_on, real = threading.Event(), threading.Event(), far.stat
+
+    def slowly(key):
+        asked.set()
+        assert go_on.wait(10)
+        return real(key)
+
+    far.stat = slowly
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(one.get, "s.svs")
+        assert asked.wait(10)
+        # While one thread asks, another goes on with what there is, and ends its request.
+        one.verify(opened)
+        one.keep(opened)
+        go_on.set()
+        assert asking.result(10).slide.info.size.width == 400
+    new_worker()
+    assert other.get("s.svs").slide.info.size.width == 400

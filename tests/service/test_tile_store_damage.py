@@ -131,7 +131,7 @@ DAMAGES = {
         "UPDATE Cache SET value ="
         " CAST(substr(value, 1, 2000) || randomblob(length(value) - 2000) AS BLOB)"
     ),
-    "another version": "UPDATE Cache SET value = CAST(x'5753497402' || substr(value, 6) AS BLOB)",
+    "another version": "UPDATE Cache SET value = CAST(x'5753497401' || substr(value, 6) AS BLOB)",
     "text": "UPDATE Cache SET value = 'text'",
     "text that is not UTF-8": "UPDATE Cache SET value = CAST(x'ff' AS TEXT)",
     "number": "UPDATE Cache SET value = 5",

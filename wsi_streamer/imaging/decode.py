@@ -20,7 +20,7 @@ from wsi_streamer.imaging.joined_jpeg import join_tables
 from wsi_streamer.imaging.promise import check_samples, check_size
 from wsi_streamer.imaging.resample import LARGEST_EXACT_FACTOR, reduce_by, shift
 from wsi_streamer.model.geometry import Size
-from wsi_streamer.model.tile import Codec, EncodedTile, Photometric, PixelLayout
+from wsi_streamer.model.tile import Alpha, Codec, EncodedTile, Photometric, PixelLayout
 
 BACKGROUND = 255
 # How often `decode_tile` can halve: beyond this, averages are not exact.
@@ -43,7 +43,9 @@ def decode_tile(tile: EncodedTile, reduce: int = 0) -> Pixels:
     layout = tile.layout
     samples = 1 if layout.planar else layout.samples
     # A codec would mix the padding into a last pixel that is only partly visible.
-    most = 0 if layout.planar else min(reduce, _count_halvings(visible.width, visible.height))
+    most = min(reduce, _count_halvings(visible.width, visible.height))
+    if layout.planar or not _has_samples_to_average(layout):
+        most = 0
     decoded = [_decode_part(part, layout, tile.size, samples, most) for part in tile.parts]
     done = decoded[0][1]
     height, width = visible.height >> done, visible.width >> done
@@ -72,6 +74,14 @@ def _decode_part(
     except Exception as exc:
         # Codecs raise classes of their own and anything else on hostile input.
         raise DecodeError(f"cannot decode a {layout.codec.value} tile: {exc}") from exc
+
+
+def _has_samples_to_average(layout: PixelLayout) -> bool:
+    """Return whether averages of samples are those of colours.
+
+    Between two places of a palette is any other colour, and hidden pixels must not count.
+    """
+    return layout.photometric is not Photometric.PALETTE and layout.alpha is Alpha.NONE
 
 
 def _count_halvings(*sides: int) -> int:

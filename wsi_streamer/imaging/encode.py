@@ -52,7 +52,7 @@ def encode_like(pixels: Pixels, steps: Sequence[Steps], sampling: bytes, *, is_r
 
     `pixels` are (height, width), or (height, width, 3) of red, green and blue. `steps` and
     `sampling` are the quantisation table and the sampling factors of each component; unusual
-    factors become 1 x 1. `is_rgb`: components are red, green and blue, not YCbCr.
+    factors become 1 x 1, as all do with `is_rgb`: components are red, green and blue, not YCbCr.
     """
     file = io.BytesIO()
     try:
@@ -60,7 +60,8 @@ def encode_like(pixels: Pixels, steps: Sequence[Steps], sampling: bytes, *, is_r
             file,
             "JPEG",
             qtables=[list(table) for table in steps],
-            subsampling=SUBSAMPLINGS.get(sampling, 0),
+            # Pillow subsamples chroma only.
+            subsampling=0 if is_rgb else SUBSAMPLINGS.get(sampling, 0),
             keep_rgb=is_rgb,
         )
     except Exception as exc:

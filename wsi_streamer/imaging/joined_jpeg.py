@@ -5,11 +5,18 @@ could tell of other colours or of another orientation (APPn: JFIF, Exif, ICC, Ad
 and an Adobe marker says what the tag says wherever a decoder could guess otherwise.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from wsi_streamer.imaging import jpeg
 from wsi_streamer.imaging.jpeg import DHT, DQT, DRI, FRAMES, SOI, SOS, JpegHeader
+from wsi_streamer.imaging.jpeg_scan import (
+    Codes,
+    can_begin,
+    can_go_on,
+    has_possible_sampling,
+    parse_codes,
+)
 from wsi_streamer.imaging.promise import check_samples, check_size
 from wsi_streamer.imaging.quantisation import Steps, parse_tables
 from wsi_streamer.model.geometry import Size
@@ -33,13 +40,16 @@ LARGEST_CACHED_HEAD = 8192
 class Head:
     """All that stands before the coded pixels of a JPEG file.
 
-    `steps` are the quantisation tables of its components; they are empty if a table is missing
-    that decoding needs.
+    `steps` are the quantisation tables of its components; they are empty if a decoder would
+    refuse the stream, or could need a table that is missing. `codes` are its Huffman tables.
+    `has_more_scans`: the first scan is not all of the pixels.
     """
 
     data: bytes
     header: JpegHeader
     steps: tuple[Steps, ...]
+    codes: Codes
+    has_more_scans: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,30 +78,46 @@ def join_tables(data: bytes, layout: PixelLayout, size: Size) -> JoinedJpeg:
     head = make(data[:start], tables, layout.photometric)
     check_size("JPEG", head.header.width, head.header.height, size)
     check_samples(head.header.components, layout, layout.samples)
-    return JoinedJpeg(head, memoryview(data)[start : jpeg.find_end(data, start)])
+    end = jpeg.find_end(data, start)
+    if head.steps and head.has_more_scans:
+        behind = jpeg.end_of_scan(data, start)
+        if not can_go_on(data, behind, head.header, head.codes):
+            head = replace(head, steps=())
+    return JoinedJpeg(head, memoryview(data)[start:end])
 
 
 def _make_head(head: bytes, tables: bytes, photometric: Photometric) -> Head:
     header = jpeg.parse_head(head)
     kept = [SOI, _adobe_marker(header, photometric)]
     steps: dict[int, Steps] = {}
-    has_codes = False
-    if tables:
-        jpeg.check_tables(tables)
-    for stream, wanted in ((tables, FROM_TABLES), (head, FROM_TILE)):
-        for marker, segment in _read_segments(stream):
-            if marker not in wanted:
-                continue
-            kept.append(bytes([0xFF, marker]) + (len(segment) + 2).to_bytes(2, "big") + segment)
-            has_codes |= marker == DHT
-            if marker == DQT:
-                steps.update(parse_tables(segment))
-    is_complete = has_codes and all(number in steps for number in header.quantisation)
-    found = tuple(steps[number] for number in header.quantisation) if is_complete else ()
-    return Head(b"".join(kept), header, found)
+    codes: dict[int, bool] = {}
+    has_more_scans = header.is_progressive
+    is_possible = has_possible_sampling(header)
+    for marker, segment in _needed_segments(head, tables):
+        kept.append(bytes([0xFF, marker]) + (len(segment) + 2).to_bytes(2, "big") + segment)
+        if marker == DQT:
+            steps.update(parse_tables(segment))
+        elif marker == DHT:
+            codes.update(parse_codes(segment))
+        elif marker == DRI:
+            is_possible &= len(segment) == 2
+        elif marker == SOS:
+            is_possible &= can_begin(segment, header, codes)
+            has_more_scans |= segment[:1] != bytes([header.components])
+    is_possible &= all(number in steps for number in header.quantisation)
+    found = tuple(steps[number] for number in header.quantisation) if is_possible else ()
+    return Head(b"".join(kept), header, found, codes, has_more_scans)
 
 
 _cached_head = lru_cache(CACHED_HEADS)(_make_head)
+
+
+def _needed_segments(head: bytes, tables: bytes) -> list[tuple[int, bytes]]:
+    """Return marker and content of all that decoding needs; raises DecodeError."""
+    if tables:
+        jpeg.check_tables(tables)
+    shared = [it for it in _read_segments(tables) if it[0] in FROM_TABLES]
+    return shared + [it for it in _read_segments(head) if it[0] in FROM_TILE]
 
 
 def _read_segments(stream: bytes) -> list[tuple[int, bytes]]:

@@ -14,7 +14,8 @@ from wsi_streamer.errors import DecodeError
 SOI = b"\xff\xd8"
 DHT, EOI, SOS, DQT, DRI, COM = 0xC4, 0xD9, 0xDA, 0xDB, 0xDD, 0xFE
 # Start of frame of the processes that libjpeg decodes in 8 bits: baseline, extended, progressive.
-DECODABLE_FRAMES = {0xC0, 0xC1, 0xC2}
+PROGRESSIVE = 0xC2
+DECODABLE_FRAMES = {0xC0, 0xC1, PROGRESSIVE}
 # Every SOFn marker; 0xC4, 0xC8 and 0xCC are DHT, JPG and DAC.
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 TABLES = frozenset({DHT, DQT, DRI, COM, *range(0xE0, 0xF0)})
@@ -43,6 +44,7 @@ class JpegHeader:
     identifiers: bytes
     sampling: bytes
     quantisation: bytes
+    is_progressive: bool
 
 
 def parse_header(data: bytes) -> JpegHeader:
@@ -90,7 +92,7 @@ def find_end(data: bytes, position: int) -> int:
     Raises DecodeError for what must not follow a scan.
     """
     scans, end = 1, position
-    for marker, _, behind in segments(data, _end_of_scan(data, position)):
+    for marker, _, behind in segments(data, end_of_scan(data, position)):
         end = behind
         if marker in FRAMES:
             raise DecodeError("a JPEG tile has two frames")
@@ -133,7 +135,7 @@ def segments(data: bytes, position: int = 0) -> Iterator[tuple[int, int, int]]:
         if marker != EOI:
             start, end = _content(data, marker, start)
         yield marker, start, end
-        position = _end_of_scan(data, end) if marker == SOS else end
+        position = end_of_scan(data, end) if marker == SOS else end
 
 
 def _content(data: bytes, marker: int, position: int) -> tuple[int, int]:
@@ -146,7 +148,8 @@ def _content(data: bytes, marker: int, position: int) -> tuple[int, int]:
     return position + 2, position + length
 
 
-def _end_of_scan(data: bytes, position: int) -> int:
+def end_of_scan(data: bytes, position: int) -> int:
+    """Return where a marker ends the pixels coded from `position` on; raises DecodeError."""
     found = END_OF_SCAN.search(data, position)
     if found is None:
         raise DecodeError("a JPEG stream ends without EOI: it is truncated")
@@ -165,4 +168,5 @@ def _parse_frame(marker: int, segment: bytes) -> JpegHeader:
     if not width or not height or len(segment) != 6 + 3 * components:
         raise DecodeError("a JPEG tile has an impossible frame header")
     parts = segment[6:]
-    return JpegHeader(width, height, components, parts[::3], parts[1::3], parts[2::3])
+    lists = parts[::3], parts[1::3], parts[2::3]
+    return JpegHeader(width, height, components, *lists, is_progressive=marker == PROGRESSIVE)

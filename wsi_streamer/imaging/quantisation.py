@@ -22,6 +22,7 @@ ZIGZAG = sorted(
     range(64), key=lambda at: (at // 8 + at % 8, at // 8 if (at // 8 + at % 8) % 2 else at % 8)
 )
 # A stream has at most four tables, and a level one set of them.
+MAX_NUMBER = 3
 CACHED_TABLES = 256
 
 
@@ -53,7 +54,7 @@ def parse_tables(segment: bytes) -> dict[int, Steps]:
     while position < len(segment):
         kind, number = segment[position] >> 4, segment[position] & 15
         form = ">64H" if kind else ">64B"
-        if kind > 1 or position + 1 + struct.calcsize(form) > len(segment):
+        if kind > 1 or number > MAX_NUMBER or position + 1 + struct.calcsize(form) > len(segment):
             raise DecodeError("a JPEG stream has a damaged quantisation table")
         steps = [0] * 64
         for place, step in zip(

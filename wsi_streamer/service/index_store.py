@@ -18,6 +18,8 @@ VERSION_LENGTH = struct.Struct(">I")
 TIME = struct.Struct(">d")
 # Tables are read in parts, one after the other while a viewer moves: they are stored together.
 SAVE_DELAY_S = 0.5
+# Writing an index may take a fiftieth of the time.
+MOST_DELAYS = 50
 # Workers tell each other this often that a slide is unchanged.
 TELL_EVERY_S = 1.0
 
@@ -50,7 +52,10 @@ class IndexStore:
             return None
         (length,) = VERSION_LENGTH.unpack_from(packed)
         start = VERSION_LENGTH.size + length
-        version = packed[VERSION_LENGTH.size : start].decode("utf-8", "surrogatepass")
+        try:
+            version = packed[VERSION_LENGTH.size : start].decode("utf-8", "surrogatepass")
+        except UnicodeDecodeError:
+            return None
         return StoredIndex(version, packed[start:])
 
     def keep(self, storage: str, opened: OpenedSlide) -> None:
@@ -61,11 +66,14 @@ class IndexStore:
         opened.saved_revision = revision
 
         def make() -> list[tuple[ImageKey, bytes]]:
+            started = time.monotonic()
             version = opened.slide.version.encode("utf-8", "surrogatepass")
             packed = VERSION_LENGTH.pack(len(version)) + version + opened.slide.to_index()
+            opened.save_cost_s = time.monotonic() - started
             return [(_index_key(storage, opened.slide_id), packed)]
 
-        self._writer.add_late(opened.keys.name, SAVE_DELAY_S, make)
+        delay_s = max(SAVE_DELAY_S, MOST_DELAYS * opened.save_cost_s)
+        self._writer.add_late(opened.keys.name, delay_s, make)
 
     def forget(self, storage: str, slide_id: str) -> None:
         """Forget the index of a slide that was replaced."""

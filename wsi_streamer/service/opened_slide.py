@@ -15,6 +15,7 @@ class OpenedSlide:
     """A slide, the keys of its images, and when it was last seen to be the object's version.
 
     Times are those of `clock`. `reads_verify`: each read of its bytes proves the version.
+    `asking_since`: when a thread began to ask the storage; until it hears, others go on.
     """
 
     slide_id: str
@@ -23,8 +24,10 @@ class OpenedSlide:
     reads_verify: bool
     clock: Callable[[], float]
     checked_at: float = NEVER
+    asking_since: float = NEVER
     told_at: float = NEVER
     saved_revision: int = -1
+    save_cost_s: float = 0.0
     movement: Movement = field(default_factory=Movement)
 
     def confirm(self, asked_at: float) -> None:

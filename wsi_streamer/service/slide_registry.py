@@ -27,7 +27,8 @@ class SlideRegistry:
     A slide that any worker saw unchanged less than `revalidate_s` ago is taken to be the object's
     present version; after that one thread asks the storage, while others go on with what there
     is. A refusal is trusted as long. What falls out is not closed but forgotten: requests may
-    still hold it, and its reader goes with the last of them.
+    still hold it, and its reader goes with the last of them. Nobody waits longer than
+    `patience_s` for another thread that opens a slide.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class SlideRegistry:
         *,
         max_slides: int,
         revalidate_s: float,
+        patience_s: float = 4.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._mapper = mapper
@@ -47,7 +49,7 @@ class SlideRegistry:
         self._clock = clock
         self._lock = threading.Lock()
         self._slides: LRUCache[str, OpenedSlide] = LRUCache(max_slides)
-        self._opening = NamedLocks()
+        self._opening = NamedLocks(patience_s)
         self._reach = Reach()
         self._refused: TTLCache[str, UnsupportedFormat] = TTLCache(
             MAX_REFUSED, revalidate_s, timer=clock
@@ -92,15 +94,15 @@ class SlideRegistry:
                     self._check(opened)
             return
         with self._lock:
-            if self._is_fresh(opened):
+            now = self._clock()
+            # One thread asks; the others go on with what there is, but not for long.
+            if self._is_fresh(opened) or now - opened.asking_since < self._revalidate_s:
                 return
-            # From here on the others hold it for fresh: one check is enough.
-            before, opened.checked_at = opened.checked_at, self._clock()
+            opened.asking_since = now
         try:
             self._check(opened)
-        except BaseException:
-            opened.checked_at = before
-            raise
+        finally:
+            opened.asking_since = NEVER
 
     def keep(self, opened: OpenedSlide) -> None:
         """Let other workers have what was learned of a slide by reading from it."""

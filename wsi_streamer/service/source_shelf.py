@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from wsi_streamer.errors import DecodeError
+from wsi_streamer.errors import WsiError
 from wsi_streamer.imaging.source_jpeg import find_source_jpeg
 from wsi_streamer.model.tile import EncodedTile, TileAddress
 from wsi_streamer.service.finished_image import FinishedImage
@@ -55,6 +55,6 @@ def find_source_image(tile: EncodedTile) -> FinishedImage | None:
 def _find_sound(tile: EncodedTile) -> FinishedImage | None:
     try:
         return find_source_image(tile)
-    except DecodeError:
+    except WsiError:
         # Who asks for this one is told what is wrong with it.
         return None

@@ -166,10 +166,14 @@ class StoredTiles:
 
     def _read_run(self, request: Request, run: str) -> tuple[Wanted, Tiles]:
         """Return a tile, read together with its run unless another worker is at that."""
-        release = self._locks.find(run)
-        found = request.shelf.find_stored(request.address) if request.shelf else None
-        if release is None and not found:
-            found, release = self._wait_for_others(request, run)
+        release: Release | None = _nothing
+        found = None
+        # Of mere pixels nothing is stored that other workers could wait for.
+        if request.shelf:
+            release = self._locks.find(run)
+            found = request.shelf.find_stored(request.address)
+            if release is None and not found:
+                found, release = self._wait_for_others(request.shelf, request.address, run)
         if found:
             if release:
                 release()
@@ -189,32 +193,29 @@ class StoredTiles:
         try:
             addresses = request.opened.slide.run_around(request.address, self._max_ahead)
             tiles = read_tiles(request.opened, addresses)
+            self._runs.put(run, time.monotonic(), 1)
+            left = {address: tile for address, tile in tiles.items() if tile.parts}
+            if request.shelf:
+                left = request.shelf.keep(left, release)
         except BaseException:
             release()
             raise
-        self._runs.put(run, time.monotonic(), 1)
-        left = {address: tile for address, tile in tiles.items() if tile.parts}
-        if request.shelf:
-            left = request.shelf.keep(left, release)
-        else:
-            release()
         for address, tile in left.items():
             size = sum(map(len, tile.parts)) + OVERHEAD
             self._tiles.put((request.opened.keys, address), tile, size)
         return tiles
 
     def _wait_for_others(
-        self, request: Request, run: str
+        self, shelf: Shelf, address: TileAddress, run: str
     ) -> tuple[FinishedImage | None, Release | None]:
-        """Return the image that another worker stores, or the lock that it let go of."""
+        """Return the image that another worker stores, and the lock that it let go of."""
         end, pause = time.monotonic() + self._patience_s, FIRST_LOOK_S
         while time.monotonic() < end:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_LOOK_S)
             release = self._locks.find(run)
-            if release is None:
-                continue
-            return request.shelf.find_stored(request.address) if request.shelf else None, release
+            if release is not None:
+                return shelf.find_stored(address), release
         return None, None
 
     def _read_ahead(self, request: Request, down: int) -> None:
@@ -235,15 +236,18 @@ class StoredTiles:
             return
         tiles: Tiles = {}
         try:
-            release = self._locks.find(run)
-            if release is None or self._was_read(run) or self._is_stored(request):
-                if release:
-                    release()
+            release = self._locks.find(run) if request.shelf else _nothing
+            if release is None:
+                return
+            if self._was_read(run) or self._is_stored(request):
+                release()
                 return
             self._untouched.put(run, down, 1)
             tiles = self._read_together(request, run, release)
         except WsiError as exc:
             log.debug("reading ahead failed: %s", exc)
+        except Exception:
+            log.exception("reading ahead failed")
         finally:
             self._flights.land(run, flight, tiles)
 

@@ -49,7 +49,10 @@ class Encoding:
 
 
 class TileService:
-    """Answers for slides by id; safe to share between threads."""
+    """Answers for slides by id; safe to share between threads.
+
+    Nobody waits longer than `patience_s` for another thread that makes the same image.
+    """
 
     def __init__(
         self,
@@ -60,6 +63,7 @@ class TileService:
         cache: ImageCache,
         *,
         encoding: Encoding,
+        patience_s: float,
     ) -> None:
         self._mapper = mapper
         self._registry = registry
@@ -67,7 +71,7 @@ class TileService:
         self._tiles = tiles
         self._cache = cache
         self._encoding = encoding
-        self._making = NamedLocks()
+        self._making = NamedLocks(patience_s)
 
     def prepare(self) -> None:
         """Make ahead what the first request of a process would have to wait for; never raises."""

@@ -30,7 +30,7 @@ LARGEST_PART = 16
 # Before each value: magic, version of this format, length, BLAKE2b-128.
 ENVELOPE = struct.Struct(">4sBQ16s")
 MAGIC = b"WSIt"
-FORMAT = 1
+FORMAT = 2
 
 # The disk is full or failing, or the lock is taken: the database is as good as before.
 PASSING = {

@@ -128,6 +128,7 @@ def read_directory(reader: CachedReader, *, max_ifds: int, max_tiles: int) -> Di
     """
     encoding, chain = read_chain(reader, max_ifds, CAPS.keys() | TABLES | UNREAD.keys())
     _check_claims(chain, max_tiles)
+    _check_places(chain, encoding)
     wanted = [_wanted(tags.entries, CAPS, reader.size) for tags in chain]
     # Those that did not come along while the chain was read: all at once.
     reader.load([(it.offset, it.length) for entries in wanted for it in entries.values()])
@@ -174,6 +175,21 @@ def _check_claims(chain: list[IfdTags], max_tiles: int) -> None:
         raise UnsupportedFormat(
             f"The TIFF file has {tiles} tiles, more than {max_tiles} (WSI_MAX_TILES)"
         )
+
+
+def _check_places(chain: list[IfdTags], encoding: Encoding) -> None:
+    """Raise UnsupportedFormat if IFDs overlap.
+
+    A tag that is hidden from tifffile in one of them could be a count or an offset in another,
+    and lead it where nothing was judged.
+    """
+    extents = sorted(
+        (tags.places.start - encoding.count_size, tags.places.stop + encoding.offset_size)
+        for tags in chain
+    )
+    for (_, end), (start, _) in zip(extents, extents[1:], strict=False):
+        if start < end:
+            raise UnsupportedFormat("Not a readable TIFF file: its images overlap")
 
 
 def _wanted(entries: dict[int, Entry], caps: dict[int, int], size: int) -> dict[int, Entry]:

@@ -39,10 +39,6 @@ class Encoding:
         """Return the number that `data` begins with."""
         return int(struct.unpack_from(self.order + code, data)[0])
 
-    def unpack_all(self, code: str, data: bytes) -> tuple[int, ...]:
-        """Return the numbers that fill `data`."""
-        return struct.unpack(f"{self.order}{len(data) // struct.calcsize('=' + code)}{code}", data)
-
     def offset(self, data: bytes) -> int:
         """Return the offset that `data` begins with."""
         return self.unpack("Q" if self.is_bigtiff else "I", data)

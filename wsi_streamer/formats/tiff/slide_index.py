@@ -79,7 +79,7 @@ def write_index(index: SlideIndex) -> bytes:
             chunks.append([place, chunk.base, *kinds])
         levels.append(_level_fields(level) | {"chunks": chunks})
     fields = {"size": index.size, "version": index.version, "levels": levels}
-    header = json.dumps(fields | info_fields(index.info), sort_keys=True).encode()
+    header = json.dumps(fields | info_fields(index.info)).encode()
     return MAGIC + zlib.compress(b"".join([LENGTH.pack(len(header)), header, *arrays]), 1)
 
 

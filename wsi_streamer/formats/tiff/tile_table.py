@@ -21,6 +21,7 @@ Places = tuple[npt.NDArray[np.uint64], npt.NDArray[np.uint64]]
 
 # A range of 32 KB is answered as fast as one of 4 bytes, and holds 20 rows of a large slide.
 CHUNK_TILES = 8192
+PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +126,13 @@ class TileTable:
         """
         wanted = {tile // CHUNK_TILES for tile in tiles}
         if any(self._chunks[index] is None for index in wanted):
-            # Others that need the same chunk wait for it.
-            with self._lock:
+            # Others that need the same chunk wait for it; if it takes long, they try themselves.
+            is_held = self._lock.acquire(timeout=PATIENCE_S)
+            try:
                 self._read([it for it in sorted(wanted) if self._chunks[it] is None], reader)
+            finally:
+                if is_held:
+                    self._lock.release()
 
     def place(self, tile: int) -> tuple[int, int]:
         """Return (offset, length) of a tile whose chunk was loaded."""
