@@ -201,4 +201,4 @@ def test_hidden_pixels_do_not_darken_their_neighbours_at_a_small_scale(reduce, a
     pixels = np.dstack([TISSUE[:64, :64], np.full((64, 64), 255, np.uint8)])
     pixels[:, ::2] = 0
     tile = jpeg_2000(pixels, photometric=Photometric.RGB, samples=4, alpha=alpha)
-    assert (decode_tile(tile, reduce) == averages(tile, reduce)).all()
+    assert np.abs(decode_tile(tile, reduce) - averages(tile, reduce)).max() <= 1
