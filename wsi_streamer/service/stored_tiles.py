@@ -136,8 +136,7 @@ class StoredTiles:
         """Read on if this is the first tile that is wanted of a run which was read ahead."""
         if not self._untouched:
             return
-        run = self._find_run(request)
-        down = self._untouched.pop(run) if run else None
+        down = self._untouched.pop(self._find_run(request))
         if down:
             self._read_ahead(request, down)
 
