@@ -17,6 +17,7 @@ from wsi_streamer.errors import DecodeError
 from wsi_streamer.imaging import jpeg, jpeg2000, lzw
 from wsi_streamer.imaging.color import Pixels, Samples, to_rgb
 from wsi_streamer.imaging.joined_jpeg import join_tables
+from wsi_streamer.imaging.low_resolution import find_low_resolution
 from wsi_streamer.imaging.promise import check_samples, check_size
 from wsi_streamer.imaging.resample import LARGEST_EXACT_FACTOR, reduce_by, shift
 from wsi_streamer.model.geometry import Size
@@ -148,7 +149,10 @@ def _decode_jpeg2000_scaled(
     # averaged: on real slides by 5.8 grey levels at a quarter of the size, instead of 0.9.
     left_out = min(reduce if reduce < 2 else reduce - 1, header.resolutions)
     left_out = min(left_out, _count_halvings(header.width, header.height))
-    if header.subsampled or left_out:
+    smaller = find_low_resolution(header.codestream, left_out) if left_out else None
+    if smaller:
+        pixels = shift(imagecodecs.jpeg2k_decode(smaller), left_out)
+    elif header.subsampled or left_out:
         pixels = _open_jpeg2000(header, left_out)
     else:
         pixels = imagecodecs.jpeg2k_decode(header.codestream)

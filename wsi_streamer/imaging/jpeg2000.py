@@ -72,7 +72,7 @@ def parse_header(data: bytes) -> Jpeg2000Header:
     found: dict[int, bytes] = {}
     indexes: list[int] = []
     end = 2
-    for marker, start, end in _segments(stream, 2, len(stream), IN_MAIN_HEADER):
+    for marker, start, end in segments(stream, 2, len(stream), IN_MAIN_HEADER):
         if marker in found and marker in (SIZ, COD):
             raise DecodeError(f"a JPEG 2000 tile has two segments {marker:04X}")
         if marker == TLM:
@@ -102,7 +102,7 @@ def _without(indexes: list[int], stream: bytes) -> bytes:
     return bytes(changed)
 
 
-def _segments(
+def segments(
     stream: bytes, position: int, limit: int, allowed: set[int]
 ) -> Iterator[tuple[int, int, int]]:
     """Yield marker, start and end of the content of each segment before SOT or SOD."""
@@ -206,7 +206,7 @@ def _find_end(stream: bytes, position: int, tiles: int) -> int:
         end = position + size if size else stream.rfind(EOC)
         if (marker, length) != (SOT, 10) or tile >= tiles or not position + 14 <= end < len(stream):
             raise DecodeError("a JPEG 2000 tile has a truncated or damaged tile-part")
-        for _ in _segments(stream, position + 12, end, IN_TILE_PART):
+        for _ in segments(stream, position + 12, end, IN_TILE_PART):
             pass
         position = end
     raise DecodeError("a JPEG 2000 tile has too many tile-parts")
