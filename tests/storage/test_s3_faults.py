@@ -256,6 +256,23 @@ def test_a_lasting_fault_gives_its_error_in_time_and_never_other_bytes(
     assert_fit_for_users(str(raised.value))
 
 
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.TRUNCATED, Fault.SHORT, Fault.LONG, Fault.WHOLE, Fault.OTHER_RANGE, Fault.DRIP],
+    ids=lambda fault: fault.name,
+)
+def test_of_many_bytes_at_once_no_wrong_one_is_served_either(
+    server: FaultyS3, hasty_storage: S3Storage, fault: Fault
+) -> None:
+    reader = hasty_storage.open(KEY, head_bytes=10)
+    server.always = fault
+
+    with pytest.raises(LASTING[fault]):
+        reader.read(20, 250_000)
+    server.always = Fault.NONE
+    assert reader.read(20, 250_000) == DATA[20:250_020]
+
+
 ANSWERS_REFUSED_BY_US = {
     Fault.SHORT,
     Fault.LONG,

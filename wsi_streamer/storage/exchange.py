@@ -19,6 +19,9 @@ from wsi_streamer.storage.wire import Wire
 # Status line and headers of S3 take less than a kilobyte.
 HEAD_ROOM = 8 * 1024
 MAX_PLAIN_HEAD = 64 * 1024
+# A body up to this size comes with its headers into one block and is copied out of it; for more,
+# another wait costs less than copying.
+MAX_ALONG = 64 * 1024
 EMPTY_LINE = b"\r\n\r\n"
 # Where http.client ends the headers as well.
 BARE_EMPTY_LINES = (b"\n\n", b"\n\r\n")
@@ -96,23 +99,23 @@ class Exchange:
             wait_s -= left_s - self._deadline.left_s()
         if connection.sock is None or wait_s <= 0:
             raise WaitedTooLong
-        wire = Wire(connection.sock, wait_s, self._deadline)
-        block = bytearray(HEAD_ROOM + question.length)
-        return receive_answer(wire, question.message, block)
+        return receive_answer(Wire(connection.sock, wait_s, self._deadline), question)
 
 
-def receive_answer(wire: Wire, message: bytes, block: bytearray) -> Answer:
-    """Send a request and return its answer, received into `block` as far as it came along.
+def receive_answer(wire: Wire, question: Question) -> Answer:
+    """Send a request and return its answer, of which some of the body may have come along.
 
     Raises ConnectionEnded, and urllib3's errors for an answer that is none.
     """
-    wire.send(message)
+    length = question.length
+    block = bytearray(HEAD_ROOM + (length if length <= MAX_ALONG else 0))
+    wire.send(question.message)
     got, end = receive_head(wire, block)
     plain = parse_plain(block[:end].decode("latin-1")) if end >= 0 else None
     if plain:
         status, headers = plain
         begin = end + len(EMPTY_LINE)
-        if begin + int(headers["content-length"]) <= len(block):
+        if int(headers["content-length"]) <= length + HEAD_ROOM - begin:
             return PlainAnswer(status, headers, block, (begin, got), wire)
     return OddAnswer(bytes(block[:got]), wire)
 
