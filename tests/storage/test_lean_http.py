@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError
 
 from wsi_streamer.errors import StorageError
 from wsi_streamer.storage.deadline import Deadline
-from wsi_streamer.storage.exchange import Question, receive_answer
+from wsi_streamer.storage.exchange import receive_answer
 from wsi_streamer.storage.http_answer import FRAMING, add_header
 from wsi_streamer.storage.wire import Wire
 
@@ -96,7 +96,7 @@ def understood(answer: bytes, length: int = 5, sizes: list[int] | None = None) -
     with sent(answer, sizes or []) as sock:
         try:
             wire = Wire(sock, 5, Deadline(5))
-            got = receive_answer(wire, Question("/", b"", 1000))
+            got = receive_answer(wire, 1000)
             body = got.read_exactly(length)
         except (HTTPError, StorageError):
             return None

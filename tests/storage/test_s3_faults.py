@@ -68,7 +68,9 @@ def fresh_storage(server: FaultyS3) -> S3Storage:
     return make_storage(server.endpoint, 1.5)
 
 
-def make_storage(endpoint: str, timeout_s: float = 4.0, anonymous: bool = True) -> S3Storage:
+def make_storage(
+    endpoint: str, timeout_s: float = 4.0, *, anonymous: bool = True, max_connections: int = 16
+) -> S3Storage:
     return S3Storage(
         FaultyS3.bucket,
         "",
@@ -76,6 +78,7 @@ def make_storage(endpoint: str, timeout_s: float = 4.0, anonymous: bool = True) 
         region="us-east-1",
         anonymous=anonymous,
         timeout_s=timeout_s,
+        max_connections=max_connections,
     )
 
 
@@ -333,8 +336,6 @@ def test_a_torn_answer_is_asked_for_three_times_and_no_more(
     [
         (Fault.INTERNAL_ERROR, 3),
         (Fault.SLOW_DOWN, 3),
-        # What a connection in use before is reset by may be its age: that is no try.
-        (Fault.RESET, 4),
         (Fault.DENIED, 1),
         (Fault.WRONG_SECRET, 1),
         (Fault.CHANGED, 1),
@@ -354,6 +355,18 @@ def test_only_what_may_pass_is_asked_for_again(
     with pytest.raises(LASTING[fault]):
         reader.read(OFFSET, LENGTH)
     assert len(server.requests) == requests
+
+
+def test_what_resets_a_connection_in_use_before_may_be_its_age_and_is_no_try(
+    server: FaultyS3,
+) -> None:
+    reader = make_storage(server.endpoint, max_connections=1).open(KEY)
+    server.requests.clear()
+    server.always = Fault.RESET
+
+    with pytest.raises(StorageUnreachable):
+        reader.read(OFFSET, LENGTH)
+    assert len(server.requests) == 4
 
 
 def test_a_busy_storage_is_asked_again_when_it_wants_to_be(

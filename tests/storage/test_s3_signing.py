@@ -6,6 +6,7 @@ import re
 import shutil
 import ssl
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,10 +14,12 @@ from typing import TYPE_CHECKING
 
 import botocore.session
 import pytest
+from urllib3.connection import HTTPConnection
 
 from tests.faulty_s3 import Fault, FaultyS3
 from wsi_streamer.errors import StorageError, StorageUnreachable
 from wsi_streamer.storage import s3_signing
+from wsi_streamer.storage.http_pool import KeptPool
 from wsi_streamer.storage.s3 import S3Storage
 from wsi_streamer.storage.s3_pool import S3Pool
 from wsi_streamer.storage.s3_signing import MAX_AGE_S, Signer
@@ -249,6 +252,30 @@ def test_slides_come_over_tls_from_a_storage_with_its_own_authority(
     assert reader.read(100_000, 70_000) == DATA[100_000:170_000]
     assert reader.version == storage.stat(KEY)
     assert len({request.connection for request in tls_server.requests}) <= 3
+
+
+@pytest.mark.usefixtures("_keys")
+def test_connections_made_ahead_are_of_use_over_tls(
+    tls_server: FaultyS3, certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    connects: list[str] = []
+    connect = KeptPool.connect
+
+    def note(pool: KeptPool, connection: HTTPConnection, timeout_s: float) -> None:
+        connects.append(threading.current_thread().name)
+        connect(pool, connection, timeout_s)
+
+    monkeypatch.setattr(KeptPool, "connect", note)
+    storage = make_storage(tls_server.endpoint)
+    storage.prepare()
+    for thread in threading.enumerate():
+        if thread.name == "spares":
+            thread.join()
+
+    # The tickets that the server sent meanwhile are no reason to close them.
+    assert storage.open(KEY, tail_bytes=1000).read(100_000, 70_000) == DATA[100_000:170_000]
+    assert set(connects) == {"spares"}
 
 
 @pytest.mark.usefixtures("_keys")

@@ -7,14 +7,14 @@ that nobody looks at. Making connections, TLS, proxies and the pool stay theirs.
 from dataclasses import dataclass
 
 from urllib3.connection import HTTPConnection
-from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import HTTPError
 from urllib3.exceptions import TimeoutError as WaitedTooLong
 
 from wsi_streamer.storage.deadline import Deadline
 from wsi_streamer.storage.http_answer import Answer, OddAnswer, PlainAnswer, parse_plain
 from wsi_streamer.storage.http_pool import KeptPool
 from wsi_streamer.storage.s3_errors import NoAnswer
-from wsi_streamer.storage.wire import Wire
+from wsi_streamer.storage.wire import ConnectionEnded, Wire
 
 # Status line and headers of S3 take less than a kilobyte.
 HEAD_ROOM = 8 * 1024
@@ -29,9 +29,8 @@ BARE_EMPTY_LINES = (b"\n\n", b"\n\r\n")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A request, ready to be sent, for what `target` names, and the length of body expected."""
+    """A request, ready to be sent, and the length of body expected."""
 
-    target: str
     message: bytes
     length: int
 
@@ -42,10 +41,6 @@ class Waits:
 
     connect_s: float
     attempt_s: float
-
-
-class ConnectionEnded(ProtocolError):
-    """A connection ended before anything of an answer came."""
 
 
 class Exchange:
@@ -95,21 +90,23 @@ class Exchange:
         wait_s = self._waits.attempt_s
         if connection.sock is None:
             left_s = self._deadline.left_s()
-            self._pool.connect(connection, min(self._waits.connect_s, left_s), question.target)
+            self._pool.connect(connection, min(self._waits.connect_s, left_s))
             wait_s -= left_s - self._deadline.left_s()
         if connection.sock is None or wait_s <= 0:
             raise WaitedTooLong
-        return receive_answer(Wire(connection.sock, wait_s, self._deadline), question)
+        wire = Wire(connection.sock, wait_s, self._deadline)
+        wire.send(question.message)
+        # Starting a thread may take a millisecond; now it is one of those spent on waiting.
+        self._pool.have_spares()
+        return receive_answer(wire, question.length)
 
 
-def receive_answer(wire: Wire, question: Question) -> Answer:
-    """Send a request and return its answer, of which some of the body may have come along.
+def receive_answer(wire: Wire, length: int) -> Answer:
+    """Return an answer with `length` bytes of body, of which some may have come along.
 
     Raises ConnectionEnded, and urllib3's errors for an answer that is none.
     """
-    length = question.length
     block = bytearray(HEAD_ROOM + (length if length <= MAX_ALONG else 0))
-    wire.send(question.message)
     got, end = receive_head(wire, block)
     plain = parse_plain(block[:end].decode("latin-1")) if end >= 0 else None
     if plain:
@@ -130,7 +127,7 @@ def receive_head(wire: Wire, block: bytearray) -> tuple[int, int]:
         while end < 0 and got < limit:
             count = wire.receive(room[got:])
             if not count and not got:
-                raise ConnectionEnded
+                raise ConnectionEnded("the connection ended")
             since = max(got - len(EMPTY_LINE), 0)
             got += count
             end = block.find(EMPTY_LINE, since, got)

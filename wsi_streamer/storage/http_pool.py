@@ -1,34 +1,63 @@
-"""Pools of urllib3 that lend their connections to `exchange`."""
+"""Pools of urllib3 that lend their connections to `exchange`, and keep a few to spare."""
 
 import http.client
+import logging
+import threading
+import weakref
 
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
-from urllib3.exceptions import HTTPError, ProtocolError
+from urllib3.exceptions import EmptyPoolError, HTTPError, ProtocolError
+
+from wsi_streamer.storage.idle_connections import IdleConnections
+
+log = logging.getLogger(__name__)
+
+# So many are left for those who ask next, at the same time or soon after; connecting takes a
+# round trip, with TLS two.
+SPARES = 2
+# Nobody waits for a spare one.
+SPARE_CONNECT_S = 1.0
 
 
 class KeptPool(HTTPConnectionPool):
-    """Connections without TLS to one host, of which the last used is lent first."""
+    """Connections without TLS to one host, of which the last used is lent first.
+
+    When few are left, more are made in the background, by one thread that ends when there are
+    enough, or one cannot be made. No other is started after what goes wrong until something has
+    gone well.
+    """
+
+    # Whether there is a proxy that is not to read what passes.
+    tunnels = False
+
+    def __init__(self, host: str, port: int | None = None, **settings: object) -> None:
+        # urllib3 hands its own settings through.
+        super().__init__(host, port, **settings)  # type: ignore[arg-type]
+        self._idle = IdleConnections(self.pool.maxsize if self.pool else 1)
+        self._filling = threading.Lock()
+        self._answers = True
+        weakref.finalize(self, self._idle.close)
 
     def take(self, wait_s: float) -> HTTPConnection:
         """Return a connection, which is open if it was used before and has not ended since.
 
         Raises urllib3's errors, after `wait_s` seconds without a free one.
         """
-        connection = self._get_conn(wait_s)
-        if isinstance(connection, HTTPConnection):
-            return connection
-        raise ProtocolError("urllib3 gave a connection of another kind")
+        try:
+            connection = self._idle.take(wait_s)
+        except TimeoutError as exc:
+            raise EmptyPoolError(self, "all connections are in use") from exc
+        return connection or self._make()
 
-    def connect(self, connection: HTTPConnection, timeout_s: float, target: str) -> None:
-        """Open a connection, through a tunnel where a proxy is not to read `target`.
+    def connect(self, connection: HTTPConnection, timeout_s: float) -> None:
+        """Open a connection, through a tunnel where a proxy is not to read what passes.
 
         Raises urllib3's errors, of certificates as well.
         """
         connection.timeout = timeout_s
         try:
-            # A target that names the host is one for the proxy.
-            if self.proxy is not None and target.startswith("/"):
+            if self.tunnels:
                 self._prepare_proxy(connection)
             if connection.is_closed:
                 self._validate_conn(connection)
@@ -42,13 +71,52 @@ class KeptPool(HTTPConnectionPool):
 
     def give_back(self, connection: HTTPConnection, *, keep: bool) -> None:
         """Take a connection back, to be used again or to be closed."""
+        self._answers = keep
         if not keep:
             connection.close()
-        self._put_conn(connection if keep else None)
+        self._idle.give_back(connection if keep else None)
+
+    def have_spares(self, count: int = SPARES) -> None:
+        """Have connections made in the background until `count` are idle; costs nothing if so."""
+        if not (self._idle.lacks(count) and self._answers and self._filling.acquire(False)):
+            return
+        try:
+            threading.Thread(target=self._fill, args=(count,), name="spares", daemon=True).start()
+        except RuntimeError as exc:
+            # No threads to be had, or the process is about to end.
+            self._filling.release()
+            log.debug("no spare connections: %s", exc)
+
+    def _fill(self, count: int) -> None:
+        try:
+            while self._answers and self._idle.take_right(count):
+                self._add_spare()
+        finally:
+            self._filling.release()
+
+    def _add_spare(self) -> None:
+        """Make an idle connection of a right to make one, if the storage lets us."""
+        connection, is_open = self._make(), False
+        try:
+            self.connect(connection, SPARE_CONNECT_S)
+            is_open = True
+        except HTTPError as exc:
+            log.debug("no spare connection to %s: %s", self.host, exc)
+        finally:
+            if is_open:
+                self._idle.add_spare(connection)
+            else:
+                self.give_back(connection, keep=False)
+
+    def _make(self) -> HTTPConnection:
+        connection = self._new_conn()
+        if isinstance(connection, HTTPConnection):
+            return connection
+        raise ProtocolError("urllib3 gave a connection of another kind")
 
 
 class KeptTlsPool(KeptPool, HTTPSConnectionPool):
     """Connections with TLS to one host."""
 
 
-POOLS = {"http": KeptPool, "https": KeptTlsPool}
+POOLS: dict[str, type] = {"http": KeptPool, "https": KeptTlsPool}

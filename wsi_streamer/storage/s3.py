@@ -28,6 +28,8 @@ from wsi_streamer.storage.s3_version import S3Version, parse_version
 # Reading on over a gap of this size is cheaper than another request.
 COALESCE_GAP = 64 * 1024
 MAX_CONNECTIONS = 16
+# Opening a slide asks for two ranges at once, and then for more.
+FIRST_CONNECTIONS = 4
 # What S3 allows for one listing.
 MAX_LISTED = 1000
 # An object may be replaced between the answers for its head and for its tail, but hardly twice.
@@ -71,10 +73,11 @@ class S3Storage:
         return f"s3://{self._bucket}/{self._prefix}".rstrip("/")
 
     def prepare(self) -> None:
-        """Make the client of this process and have it address and sign a first request."""
+        """Make the client of this process, have it sign a first request, and connect ahead."""
         # What is wrong is said to the requests that it is wrong for.
         with suppress(WsiError), translated_errors("slides"):
-            self._connection.signer(self._connection.begin()).sign(self._bucket, self._prefix + "-")
+            signer = self._connection.signer(self._connection.begin())
+            signer.sign(self._bucket, self._prefix + "-").pool.have_spares(FIRST_CONNECTIONS)
 
     def open(self, key: str, *, head_bytes: int = HEAD_BYTES, tail_bytes: int = 0) -> S3RangeReader:
         """Return a reader of the object's present version, after one round trip."""

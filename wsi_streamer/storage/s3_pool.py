@@ -40,6 +40,7 @@ class S3Pool:
             raise StorageError("urllib3 gave a pool of another kind")
         # A proxy must be told the host; TLS goes through it to the host itself.
         forwarded = proxy is not None and parts.scheme == "http"
+        pool.tunnels = proxy is not None and not forwarded
         return pool, url if forwarded else f"{parts.path}?{parts.query}".removesuffix("?")
 
     def _make_manager(

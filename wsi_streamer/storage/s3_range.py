@@ -111,4 +111,4 @@ def make_question(signed: SignedGet, request: RangeRequest) -> Question:
     message = signed.head + f"Range: {request.range}\r\n".encode("ascii")
     if request.etag is not None:
         message += header_line("If-Match", request.etag)
-    return Question(signed.target, message + b"\r\n", request.length)
+    return Question(message + b"\r\n", request.length)

@@ -9,6 +9,10 @@ from urllib3.exceptions import TimeoutError as WaitedTooLong
 from wsi_streamer.storage.deadline import Deadline
 
 
+class ConnectionEnded(ProtocolError):
+    """The other side ended a connection."""
+
+
 class Wire:
     """Sends and receives; a single wait lasts `wait_s` at most, and all end with the deadline.
 
@@ -29,6 +33,8 @@ class Wire:
             self._sock.sendall(data)
         except TimeoutError as exc:
             raise WaitedTooLong from exc
+        except (ConnectionResetError, BrokenPipeError) as exc:
+            raise ConnectionEnded("the connection was reset", exc) from exc
         except OSError as exc:
             raise ProtocolError("the connection broke", exc) from exc
 
@@ -43,6 +49,8 @@ class Wire:
             return self._sock.recv_into(room)
         except TimeoutError as exc:
             raise WaitedTooLong from exc
+        except ConnectionResetError as exc:
+            raise ConnectionEnded("the connection was reset", exc) from exc
         except OSError as exc:
             raise ProtocolError("the connection broke", exc) from exc
 
