@@ -15,7 +15,7 @@ from wsi_streamer.storage.base import Extent
 from wsi_streamer.storage.reach import Reach
 
 HEAD, TAIL = 256 * 1024, 2 * 1024 * 1024
-SMALL, LARGE = (40_000, 30_000), (100_000, 80_000)
+SMALL, MEDIUM, LARGE = (40_000, 30_000), (60_000, 45_000), (100_000, 80_000)
 
 
 class CountingReader:
@@ -78,7 +78,7 @@ def test_the_first_tile_of_an_svs_takes_three_round_trips(layout, bigtiff, level
     reader, slide = open_file(slide_file(SMALL, "aperio", layout, bigtiff))
     read_middle(slide, slide.info.stored_levels[level].index)
     assert len(reader.rounds) <= 3
-    assert reader.bytes_read < 3_600_000
+    assert reader.bytes_read < (4_300_000 if layout == "tifffile" else 3_600_000)
     assert len(slide.info.stored_levels) == 3
     assert slide.info.associated_images == ("label", "macro", "thumbnail")
 
@@ -94,6 +94,8 @@ def test_a_huge_svs_as_scanners_write_it_takes_three_round_trips(bigtiff):
 @pytest.mark.parametrize(
     ("size", "kind", "layout", "expected"),
     [
+        # The IFD before those at the file's end is looked for along with the second.
+        (MEDIUM, "aperio", "tifffile", 3),
         # Of level 0 the place of the tile takes one more where its list is long and not at hand.
         (LARGE, "aperio", "tifffile", 5),
         (LARGE, "aperio", "ifd_first", 4),
@@ -102,7 +104,7 @@ def test_a_huge_svs_as_scanners_write_it_takes_three_round_trips(bigtiff):
         (LARGE, "halved", "libtiff", 5),
         # Here only the IFD before tells where the next one lies.
         (SMALL, "halved", "tifffile", 5),
-        (LARGE, "halved", "tifffile", 8),
+        (LARGE, "halved", "tifffile", 7),
         (SMALL, "halved", "ifd_first", 2),
     ],
 )

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Sequence
 
 # What serves most layouts at a round trip of 60 ms (docs/performance.md).
-FIRST_HEAD, FIRST_TAIL = 256 * 1024, 3 * 1024 * 1024
+FIRST_HEAD, FIRST_TAIL = 256 * 1024, 2 * 1024 * 1024
 LEAST_HEAD = 16 * 1024
 # More is never asked for unseen, whatever a slide needed.
 MOST = 4 * 1024 * 1024

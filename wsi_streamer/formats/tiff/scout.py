@@ -20,6 +20,9 @@ from wsi_streamer.storage.block_cache import CachedReader
 IFD_BYTES = 4096
 BACK_BYTES = 64 * 1024
 MAX_BACK_BYTES = 768 * 1024
+# tifffile writes an IFD, then the tiles: nothing in the file's last bytes tells where the IFD
+# before them lies. Once for a file, it is looked for in so much.
+BLIND_BYTES = 1024 * 1024
 # Values up to this size come along; longer lists of tiles are read when they are needed.
 MAX_VALUE_BYTES = 256 * 1024
 # Places of tiles and strips.
@@ -40,6 +43,7 @@ class Scout:
         self._encoding = encoding
         self._values: list[tuple[int, int]] = []
         self._is_first = True
+        self._blind = BLIND_BYTES if reader.is_far else 0
 
     def expect(self, entries: dict[int, Entry]) -> None:
         """Note values that will be needed, to be read when a round trip has to be made."""
@@ -77,14 +81,17 @@ class Scout:
         return held >= min(length, reader.size - offset)
 
     def _find_before(self, position: int) -> list[tuple[int, int]]:
-        """Return the range before the tiles of the first IFD at hand behind `position`, if any."""
+        """Return where the IFD before the first one at hand behind `position` may lie, if any."""
         extent = self._reader.find_extent(position)
         entry = next(self._find_places(extent), None) if extent else None
         if extent is None or entry is None:
             return []
         size = self._encoding.offset_size
         start = self._first_value(entry)
-        if not position < start < extent.offset:
+        if start >= extent.offset:
+            back, self._blind = min(self._blind, extent.offset - position), 0
+            return [(extent.offset - back, back)]
+        if start <= position:
             return []
         back = min(BACK_BYTES + 2 * size * entry.count * TILES_FOR_ONE, MAX_BACK_BYTES)
         return [(max(start - back, position), start - max(start - back, position))]
