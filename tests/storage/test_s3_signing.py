@@ -3,7 +3,10 @@
 import json
 import random
 import re
+import select
 import shutil
+import socket
+import socketserver
 import ssl
 import subprocess
 import threading
@@ -20,7 +23,7 @@ from tests.faulty_s3 import Fault, FaultyS3
 from wsi_streamer.errors import StorageError, StorageUnreachable
 from wsi_streamer.storage import s3_signing
 from wsi_streamer.storage.http_pool import KeptPool
-from wsi_streamer.storage.s3 import S3Storage
+from wsi_streamer.storage.s3 import FIRST_CONNECTIONS, S3Storage
 from wsi_streamer.storage.s3_pool import S3Pool
 from wsi_streamer.storage.s3_signing import MAX_AGE_S, Signer
 
@@ -59,6 +62,12 @@ def make_storage(endpoint: str, anonymous: bool = False) -> S3Storage:
         anonymous=anonymous,
         timeout_s=4.0,
     )
+
+
+def wait_for_spares() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "spares":
+            thread.join()
 
 
 def signatures(server: FaultyS3) -> list[str]:
@@ -269,13 +278,68 @@ def test_connections_made_ahead_are_of_use_over_tls(
     monkeypatch.setattr(KeptPool, "connect", note)
     storage = make_storage(tls_server.endpoint)
     storage.prepare()
-    for thread in threading.enumerate():
-        if thread.name == "spares":
-            thread.join()
+    wait_for_spares()
 
     # The tickets that the server sent meanwhile are no reason to close them.
     assert storage.open(KEY, tail_bytes=1000).read(100_000, 70_000) == DATA[100_000:170_000]
     assert set(connects) == {"spares"}
+
+
+class Tunnel(socketserver.BaseRequestHandler):
+    """A proxy that connects to where it is told, and carries what it cannot read."""
+
+    def handle(self) -> None:
+        asked = b""
+        while not asked.endswith(b"\r\n\r\n"):
+            asked += self.request.recv(4096)
+        host, port = asked.split()[1].decode().split(":")
+        with socket.create_connection((host, int(port))) as far:
+            self.request.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            ends = {self.request: far, far: self.request}
+            while True:
+                for one in select.select(list(ends), [], [])[0]:
+                    data = one.recv(65536)
+                    if not data:
+                        return
+                    ends[one].sendall(data)
+
+
+@pytest.fixture
+def tunnels() -> Iterator[str]:
+    """Return the address of a proxy."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Tunnel) as server:
+        server.daemon_threads = True
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.usefixtures("_keys")
+def test_connections_made_ahead_go_through_a_proxy_as_all_others_do(
+    tls_server: FaultyS3, certificate: Path, tunnels: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
+    for name in ("HTTPS_PROXY", "https_proxy"):
+        monkeypatch.setenv(name, tunnels)
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "")
+    proxied: list[int] = []
+    handle = Tunnel.handle
+
+    def note(tunnel: Tunnel) -> None:
+        proxied.append(1)
+        handle(tunnel)
+
+    monkeypatch.setattr(Tunnel, "handle", note)
+    storage = make_storage(tls_server.endpoint)
+    storage.prepare()
+    wait_for_spares()
+
+    reader = storage.open(KEY, tail_bytes=1000)
+    assert reader.read(100_000, 70_000) == DATA[100_000:170_000]
+    assert len(proxied) == FIRST_CONNECTIONS
 
 
 @pytest.mark.usefixtures("_keys")
