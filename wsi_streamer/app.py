@@ -15,6 +15,7 @@ from wsi_streamer.api.answer_fields import AnswerFields
 from wsi_streamer.api.context import NAME, Context
 from wsi_streamer.api.guard import check_target
 from wsi_streamer.api.lean_flask import LeanFlask, NoSessions
+from wsi_streamer.api.tile_lane import TileLane, raise_failure
 from wsi_streamer.auth.allow_all import AllowAll
 from wsi_streamer.auth.base import Authenticator
 from wsi_streamer.auth.cursor import CursorSigner, load_or_create_key
@@ -36,6 +37,7 @@ from wsi_streamer.service.tile_store import TileStore
 from wsi_streamer.settings import Settings
 from wsi_streamer.storage import open_storage
 from wsi_streamer.storage.base import Storage
+from wsi_streamer.waiting import HOOK, BeforeWaiting
 
 log = logging.getLogger(__name__)
 
@@ -67,17 +69,23 @@ def create_app(settings: Settings | None = None) -> Flask:
     app.json = _Json(app)
     app.session_interface = NoSessions()
     app.config["MAX_CONTENT_LENGTH"] = 0
-    app.extensions[NAME] = make_context(settings)
+    before_waiting = BeforeWaiting()
+    app.extensions[HOOK] = before_waiting
+    app.extensions[NAME] = context = make_context(settings, before_waiting)
     app.before_request(check_target)
+    app.before_request(raise_failure)
     for api in APIS:
         app.register_blueprint(api)
     errors.register(app)
-    app.after_request(AnswerFields(settings.cors_origins).add)
+    fields = AnswerFields(settings.cors_origins)
+    app.after_request(fields.add)
+    # The way in of Flask's for what stands before it.
+    app.wsgi_app = TileLane(app.wsgi_app, context, fields)  # type: ignore[method-assign]
     _set_up_logging(settings)
     return app
 
 
-def make_service(settings: Settings) -> TileService:
+def make_service(settings: Settings, before_waiting: BeforeWaiting) -> TileService:
     """Return the tile service that the settings describe."""
     storage = make_storage(settings)
     mapper = DirectMapper(storage, EXTENSIONS, max_list_calls=settings.list_pages)
@@ -94,6 +102,7 @@ def make_service(settings: Settings) -> TileService:
         max_slides=settings.cache_slides,
         revalidate_s=settings.revalidate_s,
         patience_s=patience_s,
+        before_waiting=before_waiting,
     )
     # Finished images are asked for again and again, tiles that were read ahead once.
     for_tiles = settings.cache_memory // 4
@@ -111,6 +120,7 @@ def make_service(settings: Settings) -> TileService:
         ImageCache(store, writer, max_memory=settings.cache_memory - for_tiles),
         encoding=make_encoding(settings),
         patience_s=patience_s,
+        before_waiting=before_waiting,
     )
 
 
@@ -149,10 +159,10 @@ def make_limits(settings: Settings) -> Limits:
     )
 
 
-def make_context(settings: Settings) -> Context:
+def make_context(settings: Settings, before_waiting: BeforeWaiting) -> Context:
     """Return what the views work with."""
     return Context(
-        service=make_service(settings),
+        service=make_service(settings, before_waiting),
         authenticator=make_authenticator(settings),
         cursors=CursorSigner(_cursor_key(settings)),
         cache_max_age=settings.cache_max_age,

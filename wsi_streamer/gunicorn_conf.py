@@ -94,8 +94,8 @@ def post_worker_init(worker: Any) -> None:
 bind = [settings.bind]
 workers = settings.worker_count
 threads = settings.threads
-# Threads wait for storage while others decode; both release the interpreter lock.
-worker_class = "wsi_streamer.gunicorn_worker.LingeringWorker"
+# One thread of a worker answers, the others stand by for when it has to wait.
+worker_class = "wsi_streamer.worker.tile_worker.TileWorker"
 # Each worker makes its own clients and database handles: none of them survives a fork.
 preload_app = False
 # Above every deadline of ours, so that a slow storage never costs a worker.

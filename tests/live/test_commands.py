@@ -188,7 +188,7 @@ class TestServe:
         command = (str(BIN / "gunicorn"), "-c", config, "wsi_streamer.wsgi:app")
         with start_server(str(slide_folder), {"WSI_HOST": "::"}, command=command) as server:
             assert f"http://[::]:{server.port}" in server.log
-            assert "Using worker: wsi_streamer.gunicorn_worker.LingeringWorker" in server.log
+            assert "Using worker: wsi_streamer.worker.tile_worker.TileWorker" in server.log
 
     def test_a_cache_that_cannot_be_kept_does_not_stop_the_server(self, slide_folder, tmp_path):
         (tmp_path / "file").write_text("no folder")

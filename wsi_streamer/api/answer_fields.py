@@ -46,11 +46,10 @@ class AnswerFields:
     def add(self, response: Response) -> Response:
         """Return the response with its headers; those that a view has set stay as they are."""
         environ = request.environ
-        grant = self._find_grant(environ)
         if isinstance(response, ImageResponse):
-            response.fields += self._always
-            response.fields += grant
+            response.fields += self.of(environ)
             return response
+        grant = self._find_grant(environ)
         if grant and environ["REQUEST_METHOD"] == "OPTIONS":
             grant += _preflight(environ)
         for name, value in (*self._always, *grant):
@@ -59,6 +58,10 @@ class AnswerFields:
             else:
                 response.headers.setdefault(name, value)
         return response
+
+    def of(self, environ: WSGIEnvironment) -> Fields:
+        """Return the headers of the answer to a request that is no OPTIONS."""
+        return self._always + self._find_grant(environ)
 
     def _find_grant(self, environ: WSGIEnvironment) -> Fields:
         """Return what lets the script that asks read the answer; nothing if it may not."""

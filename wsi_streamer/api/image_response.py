@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from flask import Response, request
+from flask import Response
 
 from wsi_streamer.api.context import context
 from wsi_streamer.model.tile import RenderedImage
@@ -37,26 +37,32 @@ def image_response(image: RenderedImage, *more: tuple[str, str]) -> Response:
 
     304 repeats only what caches go by (RFC 9110, section 15.4.5).
     """
-    fields = [("ETag", f'"{image.etag}"'), ("Cache-Control", context().cache_control)]
+    fields = image_fields(image, context().cache_control)
     if image.is_unchanged:
         return ImageResponse(304, fields, b"")
-    fields += (
-        ("Content-Type", image.media_type),
-        ("Content-Length", str(len(image.data))),
-        ("X-Tile-Cache-Hit", "true" if image.cache_hit else "false"),
-        ("X-Tile-Quality", str(image.quality)),
-        ("X-Tile-Encoding", "source" if image.is_source else "encoded"),
-        *more,
-    )
-    return ImageResponse(200, fields, image.data)
+    return ImageResponse(200, [*fields, *more], image.data)
 
 
-def what_client_has() -> Callable[[str], bool] | None:
+def image_fields(image: RenderedImage, cache_control: str) -> list[tuple[str, str]]:
+    """Return the headers that an image leaves with."""
+    fields = [("ETag", f'"{image.etag}"'), ("Cache-Control", cache_control)]
+    if not image.is_unchanged:
+        fields += (
+            ("Content-Type", image.media_type),
+            ("Content-Length", str(len(image.data))),
+            ("X-Tile-Cache-Hit", "true" if image.cache_hit else "false"),
+            ("X-Tile-Quality", str(image.quality)),
+            ("X-Tile-Encoding", "source" if image.is_source else "encoded"),
+        )
+    return fields
+
+
+def what_client_has(environ: WSGIEnvironment) -> Callable[[str], bool] | None:
     """Return what says of an ETag, without quotes, whether the client has it; None if it has none.
 
     To "*" any ETag is one that it has.
     """
-    text = request.environ.get("HTTP_IF_NONE_MATCH")
+    text = environ.get("HTTP_IF_NONE_MATCH")
     if text is None:
         return None
     if text.strip(" \t") == "*":

@@ -15,6 +15,7 @@ from wsi_streamer.service.keys import SlideKeys
 from wsi_streamer.service.named_locks import NamedLocks
 from wsi_streamer.service.opened_slide import NEVER, OpenedSlide
 from wsi_streamer.storage.reach import Reach
+from wsi_streamer.waiting import BeforeWaiting
 
 # Refusals that are remembered, so that a file that is costly to refuse is not opened again and
 # again by those who wait for it.
@@ -40,8 +41,10 @@ class SlideRegistry:
         max_slides: int,
         revalidate_s: float,
         patience_s: float = 4.0,
+        before_waiting: BeforeWaiting | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self._before_waiting = before_waiting or BeforeWaiting()
         self._mapper = mapper
         self._indexes = indexes
         self._limits = limits
@@ -64,6 +67,7 @@ class SlideRegistry:
         opened = self._find_open(slide_id)
         if opened:
             return opened
+        self._before_waiting()
         try:
             with self._opening.hold(slide_id):
                 return self._find_open(slide_id) or self._open(slide_id)
@@ -89,6 +93,7 @@ class SlideRegistry:
         if self._is_fresh(opened):
             return
         if opened.checked_at == NEVER:
+            self._before_waiting()
             with self._opening.hold(opened.slide_id):
                 if not self._is_fresh(opened):
                     self._check(opened)
@@ -132,6 +137,7 @@ class SlideRegistry:
         if age is not None and age < self._revalidate_s:
             opened.checked_at = asked_at - age
             return
+        self._before_waiting()
         location = self._mapper.locate(opened.slide_id)
         try:
             version = location.storage.stat(location.key)

@@ -22,6 +22,7 @@ from wsi_streamer.service.region_reader import RegionReader, fit
 from wsi_streamer.service.slide_registry import SlideRegistry
 from wsi_streamer.service.source_shelf import SourceShelf, find_source_image
 from wsi_streamer.service.stored_tiles import Request, SlideView, StoredTiles
+from wsi_streamer.waiting import BeforeWaiting
 
 JPEG = "image/jpeg"
 
@@ -64,7 +65,9 @@ class TileService:
         *,
         encoding: Encoding,
         patience_s: float,
+        before_waiting: BeforeWaiting | None = None,
     ) -> None:
+        self._before_waiting = before_waiting or BeforeWaiting()
         self._mapper = mapper
         self._registry = registry
         self._regions = regions
@@ -80,6 +83,7 @@ class TileService:
 
     def list_slides(self, *, prefix: str, search: str, after: str, limit: int) -> Page:
         """Return slide ids after `after`; see `mappers.base.Mapper.list`."""
+        self._before_waiting()
         return self._mapper.list(prefix=prefix, search=search, after=after, limit=limit)
 
     def details(self, slide_id: str) -> SlideDetails:
@@ -164,6 +168,7 @@ class TileService:
         if found:
             self._tiles.follow(request)
             return found
+        self._before_waiting()
         with self._making.hold(key.text):
             image = self._cache.find_remembered(key)
             is_hit = image is not None
@@ -230,6 +235,7 @@ class TileService:
         found = self._find(opened, key, have)
         if found:
             return found
+        self._before_waiting()
         with self._making.hold(key.text):
             image = self._cache.find_remembered(key)
             is_hit = image is not None

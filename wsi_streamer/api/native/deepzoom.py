@@ -6,7 +6,7 @@ Clients make the address of the tiles from that of the descriptor: what stands b
 
 from dataclasses import dataclass
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 from flask.sansio.blueprints import BlueprintSetupState
 from werkzeug.routing import BaseConverter
 
@@ -92,7 +92,7 @@ def get_deepzoom_tile(slide_id: str, level: str, place: str) -> Response:
     """Return a tile as JPEG; `place` is "column_row.jpg"."""
     col, _, row = place.removesuffix(params.TILE_SUFFIX).partition("_")
     address = params.tile_address(level, col, row)
-    quality, have = params.quality(), what_client_has()
+    quality, have = params.quality(), what_client_has(request.environ)
 
     def find_place(info: SlideInfo) -> ScaledRegion:
         image = make_deepzoom(info)

@@ -1,6 +1,6 @@
 """GET /slides/{slide_id}/thumbnail: the whole slide in one picture."""
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from wsi_streamer.api import params
 from wsi_streamer.api.context import tile_service
@@ -15,7 +15,9 @@ DEFAULT_SIZE, SMALLEST, LARGEST = 512, 64, 2048
 def get_thumbnail(slide_id: str) -> Response:
     """Return a thumbnail as JPEG."""
     asked, size = params.clamped("max_size", DEFAULT_SIZE, SMALLEST, LARGEST)
-    image = tile_service().thumbnail(slide_id, size, params.quality(), what_client_has())
+    image = tile_service().thumbnail(
+        slide_id, size, params.quality(), what_client_has(request.environ)
+    )
     if asked == size:
         return image_response(image)
     return image_response(
