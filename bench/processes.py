@@ -142,8 +142,7 @@ class Server:
         if time.monotonic() < self._started + 1:
             return True
         below = process_tree(self._process.pid).keys() - {self._process.pid}
-        # One that has ended has no command line any more.
-        return any(Path(f"/proc/{pid}/cmdline").read_bytes() for pid in below)
+        return any(is_running(pid) for pid in below)
 
     def _wait(self, path: str, deadline: float) -> None:
         while time.monotonic() < deadline and self._is_alive():
@@ -191,6 +190,14 @@ def cpu_ms(root: int) -> dict[str, float]:
             program = head.partition("(")[2]
             total[program] = total.get(program, 0) + ticks * TICK_MS
     return total
+
+
+def is_running(pid: int) -> bool:
+    """Say whether a process is there and has not ended."""
+    with contextlib.suppress(OSError):
+        # The state stands behind the name, which is in brackets. (proc(5))
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    return False
 
 
 def program_of(pid: int) -> str:

@@ -24,15 +24,17 @@ from wsi_streamer.errors import ConfigError
 from wsi_streamer.formats import EXTENSIONS
 from wsi_streamer.formats.base import Limits
 from wsi_streamer.mappers.direct import DirectMapper
+from wsi_streamer.service.encoding import Encoding
 from wsi_streamer.service.image_cache import ImageCache
 from wsi_streamer.service.index_store import IndexStore
 from wsi_streamer.service.pixel_cache import PixelCache
 from wsi_streamer.service.reading_locks import ReadingLocks
 from wsi_streamer.service.region_reader import RegionReader
+from wsi_streamer.service.run_store import RunStore
 from wsi_streamer.service.slide_registry import SlideRegistry
 from wsi_streamer.service.store_writer import StoreWriter
 from wsi_streamer.service.stored_tiles import StoredTiles
-from wsi_streamer.service.tile_service import Encoding, TileService
+from wsi_streamer.service.tile_service import TileService
 from wsi_streamer.service.tile_store import TileStore
 from wsi_streamer.settings import Settings
 from wsi_streamer.storage import open_storage
@@ -108,6 +110,7 @@ def make_service(settings: Settings, before_waiting: BeforeWaiting) -> TileServi
     for_tiles = settings.cache_memory // 4
     tiles = StoredTiles(
         ReadingLocks(settings.cache_path / "reading.lock" if settings.cache_tiles else None),
+        RunStore(store, writer),
         max_ahead=settings.read_ahead,
         max_memory=for_tiles,
         patience_s=settings.s3_timeout,

@@ -7,15 +7,17 @@ from tests.service.clock import Clock
 from wsi_streamer.formats import EXTENSIONS
 from wsi_streamer.formats.base import Limits
 from wsi_streamer.mappers.direct import DirectMapper
+from wsi_streamer.service.encoding import Encoding
 from wsi_streamer.service.image_cache import ImageCache
 from wsi_streamer.service.index_store import IndexStore
 from wsi_streamer.service.pixel_cache import PixelCache
 from wsi_streamer.service.reading_locks import ReadingLocks
 from wsi_streamer.service.region_reader import RegionReader
+from wsi_streamer.service.run_store import RunStore
 from wsi_streamer.service.slide_registry import SlideRegistry
 from wsi_streamer.service.store_writer import StoreWriter
 from wsi_streamer.service.stored_tiles import StoredTiles
-from wsi_streamer.service.tile_service import Encoding, TileService
+from wsi_streamer.service.tile_service import TileService
 from wsi_streamer.service.tile_store import TileStore
 from wsi_streamer.storage.local import LocalStorage
 
@@ -64,6 +66,7 @@ def service(
         RegionReader(PixelCache(10_000_000), max_pixels=10_000_000),
         StoredTiles(
             ReadingLocks(tmp_path / "reading.lock"),
+            RunStore(store, writer),
             max_ahead=200_000,
             max_memory=1_000_000,
             patience_s=5,

@@ -10,7 +10,6 @@ from wsi_streamer.errors import StorageUnreachable
 from wsi_streamer.formats.runs import TileRuns
 from wsi_streamer.model.geometry import Size, TileGrid
 from wsi_streamer.model.tile import Codec, EncodedTile, Photometric, PixelLayout, TileAddress
-from wsi_streamer.service.finished_image import FinishedImage
 from wsi_streamer.service.keys import SlideKeys
 from wsi_streamer.service.movement import Step
 from wsi_streamer.service.opened_slide import OpenedSlide
@@ -56,30 +55,38 @@ class FakeSlide:
         return [tile_at(address) for address in addresses]
 
 
-class FakeShelf:
+class FakeRuns:
     """A store that all workers of a test share; what is kept is there once `publish` is called."""
 
-    def __init__(self, images, is_slow=False):
-        self.images = images
+    def __init__(self, runs=None, is_slow=False):
+        self.runs = {} if runs is None else runs
         self.is_slow = is_slow
         self.waiting = []
 
-    def find(self, address):
-        return self.images.get(address)
+    @property
+    def tiles(self):
+        return {address for tiles in self.runs.values() for address in tiles}
 
-    find_stored = find
+    def find(self, opened, run):
+        tiles = self.runs.get(run)
+        return None if tiles is None else dict(tiles)
 
-    def keep(self, tiles, stored):
+    def keep(self, opened, run, tiles, stored):
         def publish():
-            for address, tile in tiles.items():
-                self.images[address] = FinishedImage(tile.parts[0], 80, is_source=True)
+            self.runs[run] = dict(tiles)
             stored()
 
         if self.is_slow:
             self.waiting.append(publish)
-            return dict(tiles)
-        publish()
-        return {}
+        else:
+            publish()
+
+
+class NoRuns(FakeRuns):
+    """A store that is switched off."""
+
+    def find(self, opened, run):
+        return None
 
 
 @pytest.fixture
@@ -93,13 +100,30 @@ def opened(slide):
     return OpenedSlide("a.svs", slide, keys, reads_verify=True, clock=time.monotonic)
 
 
-def make_tiles(path=None, max_ahead=200_000):
-    return StoredTiles(ReadingLocks(path), max_ahead=max_ahead, max_memory=1_000_000, patience_s=5)
+def make_tiles(path=None, runs=None, max_ahead=200_000):
+    return StoredTiles(
+        ReadingLocks(path),
+        runs or FakeRuns(),
+        max_ahead=max_ahead,
+        max_memory=1_000_000,
+        patience_s=5,
+    )
 
 
 @pytest.fixture
-def tiles(tmp_path):
-    return make_tiles(tmp_path / "lock")
+def runs():
+    return FakeRuns()
+
+
+@pytest.fixture
+def tiles(tmp_path, runs):
+    return make_tiles(tmp_path / "lock", runs)
+
+
+def get(tiles, request):
+    """Return the bytes of a tile as a request gets them: found where others left them, or read."""
+    tile = tiles.take(request) or tiles.find(request)
+    return (tile or tiles.read(request).tile).parts[0]
 
 
 def eventually(condition):
@@ -109,70 +133,68 @@ def eventually(condition):
     return condition()
 
 
-def data_of(wanted):
-    return wanted.parts[0] if isinstance(wanted, EncodedTile) else wanted.data
-
-
 def test_a_tile_that_is_near_nothing_costs_its_own_bytes_alone(tiles, opened, slide):
     address = TileAddress(0, 3, 5)
-    assert tiles.read(Request(opened, address, ALONE, None)) == tile_at(address)
+    assert tiles.find(Request(opened, address, ALONE)) is None
+    assert tiles.read(Request(opened, address, ALONE)).tile == tile_at(address)
     assert slide.reads == [(address,)]
 
 
 def test_eight_tiles_of_a_row_cost_a_viewer_one_request(tiles, opened, slide):
     for col in range(8, 16):
         address = TileAddress(0, col, 5)
-        assert data_of(tiles.read(Request(opened, address, NEAR, None))) == f"{col}/5".encode()
+        assert get(tiles, Request(opened, address, NEAR)) == f"{col}/5".encode()
     assert [len(read) for read in slide.reads] == [8]
 
 
-def test_tiles_read_ahead_go_to_the_store_of_all_workers(tiles, opened, slide):
-    images = {}
-    address = TileAddress(0, 10, 5)
-    image = tiles.read(Request(opened, address, NEAR, FakeShelf(images)))
-    assert image.data == b"10/5"
-    assert sorted(it.col for it in images) == list(range(8, 16))
+def test_tiles_read_ahead_go_to_the_store_of_all_workers(tiles, opened, slide, runs):
+    assert get(tiles, Request(opened, TileAddress(0, 10, 5), NEAR)) == b"10/5"
+    assert sorted(it.col for it in runs.tiles) == list(range(8, 16))
+    other = make_tiles(runs=runs)
+    assert get(other, Request(opened, TileAddress(0, 11, 5), ALONE)) == b"11/5"
+    assert get(other, Request(opened, TileAddress(0, 12, 5), ALONE)) == b"12/5"
+    assert len(slide.reads) == 1
 
 
 def test_requests_at_the_same_time_share_one_read(tiles, opened, slide):
     slide.gate.clear()
     places = [TileAddress(0, col, 5) for col in range(8, 16)]
     with ThreadPoolExecutor(8) as pool:
-        answers = [pool.submit(tiles.read, Request(opened, place, NEAR, None)) for place in places]
+        answers = [pool.submit(get, tiles, Request(opened, place, NEAR)) for place in places]
         time.sleep(0.1)
         slide.gate.set()
         got = [answer.result(10) for answer in answers]
-    assert [data_of(tile) for tile in got] == [f"{col}/5".encode() for col in range(8, 16)]
+    assert got == [f"{col}/5".encode() for col in range(8, 16)]
     assert len(slide.reads) == 1
 
 
 def test_the_same_tile_for_eight_clients_is_read_once(tiles, opened, slide):
     slide.gate.clear()
-    request = Request(opened, TileAddress(0, 3, 5), ALONE, None)
+    request = Request(opened, TileAddress(0, 3, 5), ALONE)
     with ThreadPoolExecutor(8) as pool:
         answers = [pool.submit(tiles.read, request) for _ in range(8)]
         time.sleep(0.1)
         slide.gate.set()
-        assert {answer.result(10).parts for answer in answers} == {(b"3/5",)}
+        assert {answer.result(10).tile.parts for answer in answers} == {(b"3/5",)}
     assert len(slide.reads) == 1
 
 
 def test_what_another_worker_is_reading_is_not_read_again(tmp_path, opened, slide):
-    images = {}
-    shelf, other_shelf = FakeShelf(images, is_slow=True), FakeShelf(images)
+    kept = {}
+    slow = FakeRuns(kept, is_slow=True)
     # Locks belong to processes, so that two workers in one process need two files: the lock of
     # the other is held here by hand.
-    tiles = make_tiles()
+    tiles = make_tiles(runs=FakeRuns(kept))
     held = {"is_held": True}
     tiles._locks.find = lambda _: None if held["is_held"] else (lambda: None)
-    make_tiles().read(Request(opened, TileAddress(0, 9, 5), NEAR, shelf))
+    get(make_tiles(runs=slow), Request(opened, TileAddress(0, 9, 5), NEAR))
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(tiles.read, Request(opened, TileAddress(0, 10, 5), NEAR, other_shelf))
+        answer = pool.submit(get, tiles, Request(opened, TileAddress(0, 10, 5), NEAR))
         time.sleep(0.05)
         assert not answer.done()
-        shelf.waiting.pop()()
+        slow.waiting.pop()()
         held["is_held"] = False
-        assert answer.result(10).data == b"10/5"
+        assert answer.result(10) == b"10/5"
     assert len(slide.reads) == 1
 
 
@@ -180,47 +202,45 @@ def test_a_read_that_fails_fails_for_its_own_request_only(tiles, opened, slide):
     slide.gate.clear()
     slide.errors = [StorageUnreachable("gone")]
     with ThreadPoolExecutor(2) as pool:
-        first = pool.submit(tiles.read, Request(opened, TileAddress(0, 8, 5), NEAR, None))
+        first = pool.submit(tiles.read, Request(opened, TileAddress(0, 8, 5), NEAR))
         assert eventually(lambda: slide.reads)
-        second = pool.submit(tiles.read, Request(opened, TileAddress(0, 9, 5), NEAR, None))
+        second = pool.submit(tiles.read, Request(opened, TileAddress(0, 9, 5), NEAR))
         time.sleep(0.05)
         slide.gate.set()
         with pytest.raises(StorageUnreachable):
             first.result(10)
-        assert second.result(10) == tile_at(TileAddress(0, 9, 5))
+        assert second.result(10).tile == tile_at(TileAddress(0, 9, 5))
 
 
-def test_the_row_below_is_there_before_a_viewer_asks_for_it(tiles, opened, slide):
-    images = {}
-    shelf = FakeShelf(images)
-    tiles.read(Request(opened, TileAddress(0, 9, 5), DOWN, shelf))
-    assert eventually(lambda: TileAddress(0, 9, 6) in images)
+def test_the_row_below_is_there_before_a_viewer_asks_for_it(tiles, opened, slide, runs):
+    tiles.read(Request(opened, TileAddress(0, 9, 5), DOWN))
+    assert eventually(lambda: TileAddress(0, 9, 6) in runs.tiles)
     assert len(slide.reads) == 2
     # The first tile of that row which is wanted brings the next row; others bring nothing.
     for col in (9, 10, 11):
-        tiles.follow(Request(opened, TileAddress(0, col, 6), DOWN, shelf))
-    assert eventually(lambda: TileAddress(0, 9, 7) in images)
+        tiles.follow(Request(opened, TileAddress(0, col, 6), DOWN))
+    assert eventually(lambda: TileAddress(0, 9, 7) in runs.tiles)
     time.sleep(0.05)
     assert len(slide.reads) == 3
 
 
-def test_reading_ahead_stops_at_the_edge_of_the_slide(tiles, opened, slide):
-    images = {}
-    tiles.read(Request(opened, TileAddress(0, 9, 39), DOWN, FakeShelf(images)))
+def test_reading_ahead_stops_at_the_edge_of_the_slide(tiles, opened, slide, runs):
+    tiles.read(Request(opened, TileAddress(0, 9, 39), DOWN))
     time.sleep(0.05)
-    assert {it.row for it in images} == {39}
+    assert {it.row for it in runs.tiles} == {39}
 
 
 def test_what_goes_wrong_ahead_is_no_error_of_the_request(tiles, opened, slide):
     slide.errors = [StorageUnreachable("gone"), StorageUnreachable("gone")]
     with pytest.raises(StorageUnreachable):
-        tiles.read(Request(opened, TileAddress(0, 9, 5), DOWN, None))
+        tiles.read(Request(opened, TileAddress(0, 9, 5), DOWN))
     assert eventually(lambda: not slide.errors)
-    assert tiles.read(Request(opened, TileAddress(0, 9, 6), NEAR, None)).parts == (b"9/6",)
+    assert get(tiles, Request(opened, TileAddress(0, 9, 6), NEAR)) == b"9/6"
 
 
-def test_a_tile_wanted_again_after_its_run_is_read_alone(tiles, opened, slide):
-    request = Request(opened, TileAddress(0, 9, 5), NEAR, None)
+def test_a_tile_wanted_again_after_its_run_is_read_alone(opened, slide):
+    tiles = make_tiles(runs=NoRuns())
+    request = Request(opened, TileAddress(0, 9, 5), NEAR)
     tiles.read(request)
     tiles.read(request)
     assert [len(read) for read in slide.reads] == [8, 1]
@@ -229,12 +249,12 @@ def test_a_tile_wanted_again_after_its_run_is_read_alone(tiles, opened, slide):
 def test_reading_ahead_can_be_switched_off(opened, slide):
     tiles = make_tiles(max_ahead=0)
     for col in range(4):
-        tiles.read(Request(opened, TileAddress(0, col, 0), DOWN, None))
-    tiles.follow(Request(opened, TileAddress(0, 4, 0), DOWN, None))
+        tiles.read(Request(opened, TileAddress(0, col, 0), DOWN))
+    tiles.follow(Request(opened, TileAddress(0, 4, 0), DOWN))
     assert [len(read) for read in slide.reads] == [1] * 4
 
 
 def test_a_read_proves_that_the_slide_is_unchanged(tiles, opened):
     before = time.monotonic()
-    tiles.read(Request(opened, TileAddress(0, 3, 5), ALONE, None))
+    tiles.read(Request(opened, TileAddress(0, 3, 5), ALONE))
     assert opened.checked_at >= before

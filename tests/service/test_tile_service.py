@@ -36,7 +36,7 @@ def test_a_tile_is_made_once_and_then_comes_from_the_store(tmp_path, service, mo
     make_svs(tmp_path / "s.svs")
     first = service.tile("s.svs", TileAddress(0, 1, 1), None)
     monkeypatch.setattr(
-        "wsi_streamer.service.tile_service.decode_tile", lambda _: pytest.fail("decoded again")
+        "wsi_streamer.service.encoding.decode_tile", lambda _: pytest.fail("decoded again")
     )
     again = service.tile("s.svs", TileAddress(0, 1, 1), None)
     assert (first.cache_hit, again.cache_hit) == (False, True)
@@ -57,7 +57,8 @@ def test_qualities_do_not_get_in_each_others_way(tmp_path, service):
 def test_who_has_a_tile_gets_it_from_no_cache_and_no_storage(tmp_path, service, monkeypatch):
     make_svs(tmp_path / "s.svs")
     etag = service.tile("s.svs", TileAddress(0, 1, 1), None).etag
-    monkeypatch.setattr(ImageCache, "find", lambda *_: pytest.fail("looked up"))
+    for name in ("find_remembered", "find_stored"):
+        monkeypatch.setattr(ImageCache, name, lambda *_: pytest.fail("looked up"))
     again = service.tile("s.svs", TileAddress(0, 1, 1), None, lambda it: it == etag)
     assert (again.is_unchanged, again.data, again.etag) == (True, b"", etag)
 

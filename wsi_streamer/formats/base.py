@@ -69,6 +69,9 @@ class Slide(Protocol):
         the file gives a tile an impossible place.
         """
 
+    def make_tile(self, address: TileAddress, parts: tuple[bytes, ...]) -> EncodedTile:
+        """Return a stored tile whose bytes `read_tiles` gave before; reads nothing."""
+
     def runs(self, level: int, max_bytes: int) -> TileRuns:
         """Return how a stored level is cut into runs of about `max_bytes`; reads nothing."""
 

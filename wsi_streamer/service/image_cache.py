@@ -1,7 +1,5 @@
 """ImageCache: finished images, in the memory of the worker and in the store of all workers."""
 
-from collections.abc import Callable, Sequence
-
 from wsi_streamer.service.finished_image import FinishedImage, unpack_image
 from wsi_streamer.service.keys import ImageKey
 from wsi_streamer.service.memory_lru import MemoryLru
@@ -24,10 +22,6 @@ class ImageCache:
         """Open the store."""
         self._store.get(ImageKey(""))
 
-    def find(self, key: ImageKey) -> FinishedImage | None:
-        """Return an image, None if it is not there."""
-        return self.find_remembered(key) or self.find_stored(key)
-
     def find_remembered(self, key: ImageKey) -> FinishedImage | None:
         """Return an image from memory, None if it is not there."""
         return self._memory.get(key.text)
@@ -38,21 +32,14 @@ class ImageCache:
         if packed is None:
             return None
         image = unpack_image(packed)
-        self._remember(key, image)
+        self.remember(key, image)
         return image
 
     def keep(self, key: ImageKey, image: FinishedImage) -> None:
         """Keep an image."""
-        self._remember(key, image)
+        self.remember(key, image)
         self._writer.add([(key, image.pack())])
 
-    def keep_all(
-        self, images: Sequence[tuple[ImageKey, FinishedImage]], stored: Callable[[], None]
-    ) -> None:
-        """Keep images, and call `stored` when other workers can find them."""
-        for key, image in images:
-            self._remember(key, image)
-        self._writer.add([(key, image.pack()) for key, image in images], stored)
-
-    def _remember(self, key: ImageKey, image: FinishedImage) -> None:
+    def remember(self, key: ImageKey, image: FinishedImage) -> None:
+        """Keep an image in memory alone."""
         self._memory.put(key.text, image, len(image.data) + OVERHEAD)

@@ -17,13 +17,13 @@ from typing import Protocol
 from wsi_streamer.errors import WsiError
 from wsi_streamer.model.tile import EncodedTile, TileAddress
 from wsi_streamer.service.background import Background
-from wsi_streamer.service.finished_image import FinishedImage
 from wsi_streamer.service.flights import Flights, Tiles
 from wsi_streamer.service.keys import SlideKeys
 from wsi_streamer.service.memory_lru import MemoryLru
 from wsi_streamer.service.movement import Step
 from wsi_streamer.service.opened_slide import OpenedSlide
 from wsi_streamer.service.reading_locks import ReadingLocks
+from wsi_streamer.service.run_name import RunName, name_run
 
 log = logging.getLogger(__name__)
 
@@ -38,33 +38,33 @@ FIRST_LOOK_S, LONGEST_LOOK_S = 0.001, 0.008
 OVERHEAD = 400
 
 Release = Callable[[], None]
-Wanted = EncodedTile | FinishedImage
 
 
-class Shelf(Protocol):
-    """Where the images made of tiles are kept for all workers."""
+class Runs(Protocol):
+    """Where runs are kept for all workers."""
 
-    def find(self, address: TileAddress) -> FinishedImage | None:
-        """Return an image, None if it is not there."""
+    def find(self, opened: OpenedSlide, run: RunName) -> Tiles | None:
+        """Return the tiles of a run, None if they are not there."""
 
-    def find_stored(self, address: TileAddress) -> FinishedImage | None:
-        """Return an image that another worker may have made, None if it is not there."""
-
-    def keep(self, tiles: Tiles, stored: Release) -> Tiles:
-        """Make images of tiles and keep them; return the tiles of which it made none.
-
-        `stored` is called when other workers can find them.
-        """
+    def keep(self, opened: OpenedSlide, run: RunName, tiles: Tiles, stored: Release) -> None:
+        """Keep a run, and call `stored` when other workers can find it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A tile that is wanted, and where its image belongs; `shelf` is None for mere pixels."""
+    """A tile that is wanted, and what that has to do with earlier ones."""
 
     opened: OpenedSlide
     address: TileAddress
     step: Step
-    shelf: Shelf | None
+
+
+@dataclass(frozen=True, slots=True)
+class StoredTile:
+    """A tile that was found or read; `is_kept`: it was stored for all workers."""
+
+    tile: EncodedTile
+    is_kept: bool
 
 
 class StoredTiles:
@@ -76,73 +76,90 @@ class StoredTiles:
     """
 
     def __init__(
-        self, locks: ReadingLocks, *, max_ahead: int, max_memory: int, patience_s: float
+        self,
+        locks: ReadingLocks,
+        store: Runs,
+        *,
+        max_ahead: int,
+        max_memory: int,
+        patience_s: float,
     ) -> None:
         self._locks = locks
+        self._store = store
         self._max_ahead = max_ahead
         self._patience_s = patience_s
         self._flights = Flights()
         self._background = Background()
         self._tiles: MemoryLru[tuple[SlideKeys, TileAddress], EncodedTile] = MemoryLru(max_memory)
-        self._runs: MemoryLru[str, float] = MemoryLru(REMEMBERED_RUNS)
+        self._runs: MemoryLru[tuple[SlideKeys, RunName], float] = MemoryLru(REMEMBERED_RUNS)
         # Runs that were read ahead and of which nothing was wanted yet, and where they lead to.
-        self._untouched: MemoryLru[str, int] = MemoryLru(REMEMBERED_RUNS)
+        self._untouched: MemoryLru[tuple[SlideKeys, RunName], int] = MemoryLru(REMEMBERED_RUNS)
 
-    def read(self, request: Request) -> Wanted:
-        """Return a stored tile, or the image that was made of it meanwhile.
-
-        Raises what `Slide.read_tiles` raises.
-        """
+    def take(self, request: Request) -> EncodedTile | None:
+        """Return a tile that was read ahead and is in memory, None if it is not; once only."""
         tile = self._tiles.pop((request.opened.keys, request.address))
         if tile is not None:
             self.follow(request)
-            return tile
-        run = self._find_run(request) if self._max_ahead and request.step.is_near else None
-        if run is None or self._was_read(run):
-            return self._fly(request, f"{id(request.opened)}/{request.address}", self._read_alone)
-        return self._fly(request, run, partial(self._read_run, run=run))
+        return tile
+
+    def find(self, request: Request) -> EncodedTile | None:
+        """Return a tile of a run that any worker has read, None if none did."""
+        if not self._max_ahead:
+            return None
+        tiles = self._store.find(request.opened, self._name(request))
+        if tiles is None or request.address not in tiles:
+            return None
+        tile = tiles.pop(request.address)
+        self._remember(request.opened, tiles)
+        self.follow(request)
+        return tile
+
+    def read(self, request: Request) -> StoredTile:
+        """Return a stored tile that `take` and `find` do not know.
+
+        Raises what `Slide.read_tiles` raises.
+        """
+        run = self._name(request) if self._max_ahead and request.step.is_near else None
+        if run is None or self._was_read(request.opened, run):
+            name = f"{request.opened.keys.name}/{request.address}"
+            return self._fly(request, name, self._read_alone)
+        return self._fly(request, _text(request, run), partial(self._read_run, run=run))
 
     def read_all(self, opened: OpenedSlide, addresses: Sequence[TileAddress]) -> list[EncodedTile]:
         """Return stored tiles for their pixels, in the order given; raises as `read` does."""
         if not self._max_ahead or len(addresses) > MOST_TOGETHER:
             return list(read_tiles(opened, addresses).values())
         step = opened.movement.note(*addresses)
-        requests = {it: Request(opened, it, step, None) for it in addresses}
+        requests = {it: Request(opened, it, step) for it in addresses}
         tiles = {}
         for address, request in requests.items():
-            tile = self._tiles.pop((opened.keys, address))
+            tile = self.take(request) or self.find(request)
             if tile is not None:
-                self.follow(request)
                 tiles[address] = tile
         missing = [it for it in requests if it not in tiles]
-        runs = {self._find_run(requests[it]): requests[it] for it in missing}
-        if not step.is_near or any(self._was_read(run) for run in runs):
+        runs = {self._name(requests[it]): requests[it] for it in missing}
+        if not step.is_near or any(self._was_read(opened, run) for run in runs):
             tiles |= read_tiles(opened, missing)
         else:
             # This thread reads the first run, the others do the rest or find it done.
             for request in list(runs.values())[1:]:
                 self._background.run(partial(self._try_ahead, request, 0))
             for address in missing:
-                tiles[address] = self._read_pixels(requests[address])
+                request = requests[address]
+                tiles[address] = self.take(request) or self.read(request).tile
         return [tiles[address] for address in addresses]
-
-    def _read_pixels(self, request: Request) -> EncodedTile:
-        wanted = self.read(request)
-        if isinstance(wanted, EncodedTile):
-            return wanted
-        raise TypeError("an image came from no shelf")
 
     def follow(self, request: Request) -> None:
         """Read on if this is the first tile that is wanted of a run which was read ahead."""
         if not self._untouched:
             return
-        down = self._untouched.pop(self._find_run(request))
+        down = self._untouched.pop((request.opened.keys, self._name(request)))
         if down:
             self._read_ahead(request, down)
 
     def _fly(
-        self, request: Request, name: str, read: Callable[[Request], tuple[Wanted, Tiles]]
-    ) -> Wanted:
+        self, request: Request, name: str, read: Callable[[Request], tuple[StoredTile, Tiles]]
+    ) -> StoredTile:
         """Return what `read` gives, or what another thread reads under the same name."""
         flight, is_ours = self._flights.join(name)
         if is_ours:
@@ -155,66 +172,69 @@ class StoredTiles:
         # Who waits for a run that is read ahead will soon want the next one.
         self.follow(request)
         tile = flight.wait(request.address, self._patience_s)
-        found = request.shelf.find(request.address) if request.shelf else None
-        # If the others failed, this one finds out for itself why.
-        return found or tile or self._read_alone(request)[0]
+        if tile is None:
+            # If the others failed, this one finds out for itself why.
+            return self._read_alone(request)[0]
+        self._tiles.pop((request.opened.keys, request.address))
+        return StoredTile(tile, is_kept=True)
 
-    def _read_alone(self, request: Request) -> tuple[EncodedTile, Tiles]:
+    def _read_alone(self, request: Request) -> tuple[StoredTile, Tiles]:
         tiles = read_tiles(request.opened, (request.address,))
-        return tiles[request.address], tiles
+        return StoredTile(tiles[request.address], is_kept=False), tiles
 
-    def _read_run(self, request: Request, run: str) -> tuple[Wanted, Tiles]:
+    def _read_run(self, request: Request, run: RunName) -> tuple[StoredTile, Tiles]:
         """Return a tile, read together with its run unless another worker is at that."""
-        release: Release | None = _nothing
-        found = None
-        # Of mere pixels nothing is stored that other workers could wait for.
-        if request.shelf:
-            release = self._locks.find(run)
-            found = request.shelf.find_stored(request.address)
-            if release is None and not found:
-                found, release = self._wait_for_others(request.shelf, request.address, run)
-        if found:
+        release = self._locks.find(_text(request, run))
+        tiles = self._store.find(request.opened, run)
+        if release is None and tiles is None:
+            tiles, release = self._wait_for_others(request, run)
+        if tiles is not None:
             if release:
                 release()
-            return found, {}
-        if request.step.down:
-            self._read_ahead(request, request.step.down)
-        tiles = self._read_together(request, run, release or _nothing)
-        wanted = request.shelf.find(request.address) if request.shelf else None
+            self._remember(request.opened, tiles)
+        else:
+            if request.step.down:
+                self._read_ahead(request, request.step.down)
+            tiles = self._read_together(request, run, release or _nothing)
         self._tiles.pop((request.opened.keys, request.address))
-        return wanted or tiles[request.address], tiles
+        tile = tiles.get(request.address)
+        if tile is None:
+            return self._read_alone(request)
+        return StoredTile(tile, is_kept=True), tiles
 
-    def _read_together(self, request: Request, run: str, release: Release) -> Tiles:
+    def _read_together(self, request: Request, run: RunName, release: Release) -> Tiles:
         """Return the tiles of a run, all of them kept.
 
         The lock is released when other workers can find what was read.
         """
+        opened = request.opened
         try:
-            addresses = request.opened.slide.run_around(request.address, self._max_ahead)
-            tiles = read_tiles(request.opened, addresses)
-            self._runs.put(run, time.monotonic(), 1)
-            left = {address: tile for address, tile in tiles.items() if tile.parts}
-            if request.shelf:
-                left = request.shelf.keep(left, release)
+            addresses = opened.slide.run_around(request.address, self._max_ahead)
+            tiles = read_tiles(opened, addresses)
+            self._runs.put((opened.keys, run), time.monotonic(), 1)
+            self._remember(opened, tiles)
+            self._store.keep(opened, run, tiles, release)
         except BaseException:
             release()
             raise
-        for address, tile in left.items():
-            size = sum(map(len, tile.parts)) + OVERHEAD
-            self._tiles.put((request.opened.keys, address), tile, size)
         return tiles
 
+    def _remember(self, opened: OpenedSlide, tiles: Tiles) -> None:
+        for address, tile in tiles.items():
+            size = sum(map(len, tile.parts)) + OVERHEAD
+            self._tiles.put((opened.keys, address), tile, size)
+
     def _wait_for_others(
-        self, shelf: Shelf, address: TileAddress, run: str
-    ) -> tuple[FinishedImage | None, Release | None]:
-        """Return the image that another worker stores, and the lock that it let go of."""
+        self, request: Request, run: RunName
+    ) -> tuple[Tiles | None, Release | None]:
+        """Return the run that another worker stores, and the lock that it let go of."""
         end, pause = time.monotonic() + self._patience_s, FIRST_LOOK_S
         while time.monotonic() < end:
             time.sleep(pause)
             pause = min(2 * pause, LONGEST_LOOK_S)
-            release = self._locks.find(run)
+            release = self._locks.find(_text(request, run))
             if release is not None:
-                return shelf.find_stored(address), release
+                return self._store.find(request.opened, run), release
         return None, None
 
     def _read_ahead(self, request: Request, down: int) -> None:
@@ -229,54 +249,39 @@ class StoredTiles:
 
     def _try_ahead(self, request: Request, down: int) -> None:
         """Read a run unless somebody did or does so; what goes wrong is nobody's business yet."""
-        run = self._find_run(request)
-        flight, is_ours = self._flights.join(run)
+        run, opened = self._name(request), request.opened
+        name = _text(request, run)
+        flight, is_ours = self._flights.join(name)
         if not is_ours:
             return
         tiles: Tiles = {}
         try:
-            release = self._locks.find(run) if request.shelf else _nothing
+            release = self._locks.find(name)
             if release is None:
                 return
-            if self._was_read(run) or self._is_stored(request):
+            if self._was_read(opened, run) or self._store.find(opened, run) is not None:
                 release()
                 return
-            self._untouched.put(run, down, 1)
+            self._untouched.put((opened.keys, run), down, 1)
             tiles = self._read_together(request, run, release)
         except WsiError as exc:
             log.debug("reading ahead failed: %s", exc)
         except Exception:
             log.exception("reading ahead failed")
         finally:
-            self._flights.land(run, flight, tiles)
+            self._flights.land(name, flight, tiles)
 
-    def _is_stored(self, request: Request) -> bool:
-        return request.shelf is not None and request.shelf.find(request.address) is not None
+    def _name(self, request: Request) -> RunName:
+        return name_run(request.opened.slide, request.address, self._max_ahead)
 
-    def _find_run(self, request: Request) -> str:
-        """Return the name of the run that a tile belongs to, the same in all workers."""
-        address = request.address
-        runs = request.opened.slide.runs(address.level, self._max_ahead)
-        row, col = runs.index_of(address.col, address.row)
-        return f"{request.opened.keys.name}/{address.level}/{row}/{col}"
-
-    def _was_read(self, run: str) -> bool:
-        read_at = self._runs.get(run)
+    def _was_read(self, opened: OpenedSlide, run: RunName) -> bool:
+        read_at = self._runs.get((opened.keys, run))
         return read_at is not None and time.monotonic() - read_at < RECENT_S
 
 
-class SlideView:
-    """A slide whose tiles are read ahead where requests move through it."""
-
-    def __init__(self, opened: OpenedSlide, tiles: StoredTiles) -> None:
-        self._opened = opened
-        self._tiles = tiles
-        self.info = opened.slide.info
-        self.version = opened.slide.version
-
-    def read_tiles(self, addresses: Sequence[TileAddress]) -> list[EncodedTile]:
-        """Return stored tiles; see `formats.base.Slide`."""
-        return self._tiles.read_all(self._opened, addresses)
+def _text(request: Request, run: RunName) -> str:
+    """Return the name of a run among those of all slides, the same in all workers."""
+    return f"{request.opened.keys.name}/{run.level}/{run.row}/{run.col}"
 
 
 def read_tiles(opened: OpenedSlide, addresses: Sequence[TileAddress]) -> Tiles:

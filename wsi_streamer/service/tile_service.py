@@ -6,13 +6,12 @@ from functools import partial
 
 from wsi_streamer.errors import InvalidLevel, SlideChanged, TileOutOfBounds
 from wsi_streamer.imaging.color import Pixels
-from wsi_streamer.imaging.decode import decode_tile
-from wsi_streamer.imaging.encode import encode_jpeg
 from wsi_streamer.mappers.base import Mapper
 from wsi_streamer.model.geometry import Region, ScaledRegion, Size
 from wsi_streamer.model.page import Page
 from wsi_streamer.model.slide import Level, SlideInfo
-from wsi_streamer.model.tile import EncodedTile, RenderedImage, TileAddress
+from wsi_streamer.model.tile import RenderedImage, TileAddress
+from wsi_streamer.service.encoding import Encoding
 from wsi_streamer.service.finished_image import FinishedImage
 from wsi_streamer.service.image_cache import ImageCache
 from wsi_streamer.service.keys import ImageKey
@@ -20,8 +19,8 @@ from wsi_streamer.service.named_locks import NamedLocks
 from wsi_streamer.service.opened_slide import OpenedSlide
 from wsi_streamer.service.region_reader import RegionReader, fit
 from wsi_streamer.service.slide_registry import SlideRegistry
-from wsi_streamer.service.source_shelf import SourceShelf, find_source_image
-from wsi_streamer.service.stored_tiles import Request, SlideView, StoredTiles
+from wsi_streamer.service.slide_view import SlideView
+from wsi_streamer.service.stored_tiles import Request, StoredTile, StoredTiles
 from wsi_streamer.waiting import BeforeWaiting
 
 JPEG = "image/jpeg"
@@ -36,17 +35,6 @@ class SlideDetails:
 
     info: SlideInfo
     version: str
-
-
-@dataclass(frozen=True, slots=True)
-class Encoding:
-    """How images leave where no quality is asked for.
-
-    `passes_source`: stored JPEG tiles as the file has them. `quality` is that of all others.
-    """
-
-    quality: int = 80
-    passes_source: bool = True
 
 
 class TileService:
@@ -160,31 +148,30 @@ class TileService:
             key = self._key(opened, "tile", address, quality)
             make = partial(self._made_pixels, opened, level, address)
             return self._render(opened, key, quality, make, have)
-        passes = quality is None and self._encoding.passes_source
-        shelf = SourceShelf(self._cache, opened.keys) if passes else None
-        key = shelf.key(address) if shelf else self._key(opened, "tile", address, quality)
-        request = Request(opened, address, opened.movement.note(address), shelf)
-        found = self._find(opened, key, have)
+        name = self._encoding.tile_name(quality)
+        key = opened.keys.make("tile", address.level, address.col, address.row, name)
+        request = Request(opened, address, opened.movement.note(address))
+        found = self._find_at_hand(opened, key, have)
+        tile = None if found else self._tiles.take(request)
+        if not found and tile is None:
+            found = self._find_stored(opened, key)
         if found:
             self._tiles.follow(request)
             return found
-        self._before_waiting()
+        passes = self._encoding.passes(quality)
+        tile = tile or self._tiles.find(request)
+        if tile is None or not passes:
+            self._before_waiting()
         with self._making.hold(key.text):
             image = self._cache.find_remembered(key)
-            is_hit = image is not None
+            is_hit = image is not None or (passes and tile is not None)
             if image is None:
-                image = self._read_tile(request, key, quality)
+                stored = StoredTile(tile, is_kept=True) if tile else self._tiles.read(request)
+                image = self._encoding.image_of(stored.tile, quality)
+                # What is spliced in a moment need not be stored twice.
+                keep = self._cache.remember if stored.is_kept and passes else self._cache.keep
+                keep(key, image)
         return self._finished(opened, key, image, is_hit=is_hit)
-
-    def _read_tile(self, request: Request, key: ImageKey, quality: int | None) -> FinishedImage:
-        wanted = self._tiles.read(request)
-        if not isinstance(wanted, EncodedTile):
-            return wanted
-        image = find_source_image(wanted) if request.shelf else None
-        if image is None:
-            image = self._encode(decode_tile(wanted), quality)
-        self._cache.keep(key, image)
-        return image
 
     def _made_pixels(self, opened: OpenedSlide, level: Level, address: TileAddress) -> Pixels:
         slide, slide_id = SlideView(opened, self._tiles), opened.slide_id
@@ -240,16 +227,30 @@ class TileService:
             image = self._cache.find_remembered(key)
             is_hit = image is not None
             if image is None:
-                image = self._encode(make(), quality)
+                image = self._encoding.encode(make(), quality)
                 self._cache.keep(key, image)
         return self._finished(opened, key, image, is_hit=is_hit)
 
     def _find(self, opened: OpenedSlide, key: ImageKey, have: Have | None) -> RenderedImage | None:
         """Return an image of the present version that needs no making, None if there is none."""
+        return self._find_at_hand(opened, key, have) or self._find_stored(opened, key)
+
+    def _find_at_hand(
+        self, opened: OpenedSlide, key: ImageKey, have: Have | None
+    ) -> RenderedImage | None:
+        """Return an image that the client or the memory has."""
         if have and have(key.etag):
             self._registry.verify(opened)
             return RenderedImage(b"", JPEG, 0, key.etag, cache_hit=True, is_unchanged=True)
-        image = self._cache.find(key)
+        return self._verified(opened, key, self._cache.find_remembered(key))
+
+    def _find_stored(self, opened: OpenedSlide, key: ImageKey) -> RenderedImage | None:
+        """Return an image that the disk has."""
+        return self._verified(opened, key, self._cache.find_stored(key))
+
+    def _verified(
+        self, opened: OpenedSlide, key: ImageKey, image: FinishedImage | None
+    ) -> RenderedImage | None:
         if image is None:
             return None
         self._registry.verify(opened)
@@ -263,15 +264,11 @@ class TileService:
         self._registry.keep(opened)
         return _rendered(key, image, is_hit=is_hit)
 
-    def _encode(self, pixels: Pixels, quality: int | None) -> FinishedImage:
-        used = quality or self._encoding.quality
-        return FinishedImage(encode_jpeg(pixels, used), used, is_source=False)
-
     def _key(
         self, opened: OpenedSlide, kind: str, place: TileAddress, quality: int | None
     ) -> ImageKey:
-        encoding = f"jpeg-{quality or self._encoding.quality}"
-        return opened.keys.make(kind, place.level, place.col, place.row, encoding)
+        name = self._encoding.name(quality)
+        return opened.keys.make(kind, place.level, place.col, place.row, name)
 
 
 def _rendered(key: ImageKey, image: FinishedImage, *, is_hit: bool) -> RenderedImage:

@@ -108,7 +108,7 @@ class Settings:
         100_000_000, "Size of the tile store that all workers share", parse_size, shown="100MB"
     )
     cache_memory: int = setting(
-        32_000_000, "Memory of a worker for finished tiles", parse_size, shown="32MB"
+        64_000_000, "Memory of a worker for tiles that are ready to go", parse_size, shown="64MB"
     )
     cache_dir: str = setting("", "Folder of the tile store", shown="a folder of the user's cache")
     cache_pixels: int = setting(

@@ -63,8 +63,16 @@ class TiffSlide:
         tiles_read = []
         for address, some in zip(addresses, places, strict=True):
             parts = tuple(next(data) for _ in some)
-            tiles_read.append(_make_tile(self._levels[address.level], address, parts))
+            tiles_read.append(self.make_tile(address, parts))
         return tiles_read
+
+    def make_tile(self, address: TileAddress, parts: tuple[bytes, ...]) -> EncodedTile:
+        """Return a stored tile whose bytes `read_tiles` gave before; see `formats.base.Slide`."""
+        level = self._levels[address.level]
+        visible = level.grid.region(address.col, address.row).size
+        return EncodedTile(
+            parts, level.layout, level.stored_size(address.col, address.row), visible
+        )
 
     def runs(self, level: int, max_bytes: int) -> TileRuns:
         """Return how a stored level is cut into runs of about `max_bytes`; reads nothing."""
@@ -92,8 +100,3 @@ class TiffSlide:
     def close(self) -> None:
         """Free the reader; reads under way may still finish."""
         self._reader.close()
-
-
-def _make_tile(level: StoredLevel, address: TileAddress, parts: tuple[bytes, ...]) -> EncodedTile:
-    visible = level.grid.region(address.col, address.row).size
-    return EncodedTile(parts, level.layout, level.stored_size(address.col, address.row), visible)
