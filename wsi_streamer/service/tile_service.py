@@ -7,16 +7,17 @@ from functools import partial
 from wsi_streamer.errors import InvalidLevel, SlideChanged, TileOutOfBounds
 from wsi_streamer.imaging.color import Pixels
 from wsi_streamer.mappers.base import Mapper
-from wsi_streamer.model.geometry import Region, ScaledRegion, Size
+from wsi_streamer.model.geometry import ScaledRegion, Size
 from wsi_streamer.model.page import Page
 from wsi_streamer.model.slide import Level, SlideInfo
-from wsi_streamer.model.tile import RenderedImage, TileAddress
+from wsi_streamer.model.tile import EncodedTile, RenderedImage, TileAddress
 from wsi_streamer.service.encoding import Encoding
 from wsi_streamer.service.finished_image import FinishedImage
 from wsi_streamer.service.image_cache import ImageCache
 from wsi_streamer.service.keys import ImageKey
 from wsi_streamer.service.named_locks import NamedLocks
 from wsi_streamer.service.opened_slide import OpenedSlide
+from wsi_streamer.service.places import find_level, find_tile
 from wsi_streamer.service.region_reader import RegionReader, fit
 from wsi_streamer.service.slide_registry import SlideRegistry
 from wsi_streamer.service.slide_view import SlideView
@@ -143,7 +144,7 @@ class TileService:
     def _tile(
         self, opened: OpenedSlide, address: TileAddress, quality: int | None, have: Have | None
     ) -> RenderedImage:
-        level = _find_level(opened.slide.info, address)
+        level = find_level(opened.slide.info, address)
         if not level.is_served_as_stored:
             key = self._key(opened, "tile", address, quality)
             make = partial(self._made_pixels, opened, level, address)
@@ -158,20 +159,32 @@ class TileService:
         if found:
             self._tiles.follow(request)
             return found
-        passes = self._encoding.passes(quality)
         tile = tile or self._tiles.find(request)
-        if tile is None or not passes:
-            self._before_waiting()
+        if tile is not None and self._encoding.passes(quality):
+            # It is made in less time than it takes to see whether somebody else does.
+            made = self._encoding.image_of(tile, quality)
+            self._cache.remember(key, made)
+            return self._finished(opened, key, made, is_hit=True)
+        self._before_waiting()
         with self._making.hold(key.text):
             image = self._cache.find_remembered(key)
-            is_hit = image is not None or (passes and tile is not None)
+            is_hit = image is not None
             if image is None:
-                stored = StoredTile(tile, is_kept=True) if tile else self._tiles.read(request)
-                image = self._encoding.image_of(stored.tile, quality)
-                # What is spliced in a moment need not be stored twice.
-                keep = self._cache.remember if stored.is_kept and passes else self._cache.keep
-                keep(key, image)
+                image = self._make_tile(request, tile, key, quality)
         return self._finished(opened, key, image, is_hit=is_hit)
+
+    def _make_tile(
+        self, request: Request, tile: EncodedTile | None, key: ImageKey, quality: int | None
+    ) -> FinishedImage:
+        """Return the image of a stored tile, which is read unless it is given."""
+        stored = StoredTile(tile, is_kept=True) if tile else self._tiles.read(request)
+        image = self._encoding.image_of(stored.tile, quality)
+        if stored.is_kept and self._encoding.passes(quality):
+            # What is made in a moment need not be stored twice.
+            self._cache.remember(key, image)
+        else:
+            self._cache.keep(key, image)
+        return image
 
     def _made_pixels(self, opened: OpenedSlide, level: Level, address: TileAddress) -> Pixels:
         slide, slide_id = SlideView(opened, self._tiles), opened.slide_id
@@ -192,7 +205,7 @@ class TileService:
         scaled = Size(-(-info.size.width // downsample), -(-info.size.height // downsample))
         if region.clipped(scaled) != region or not region.size.pixels:
             raise TileOutOfBounds(f"{region} does not lie in the slide at 1:{downsample}")
-        address = _find_tile(info, downsample, region)
+        address = find_tile(info, downsample, region)
         if address:
             return self._tile(opened, address, quality, have)
         place = TileAddress(downsample, region.x, region.y)
@@ -273,29 +286,3 @@ class TileService:
 
 def _rendered(key: ImageKey, image: FinishedImage, *, is_hit: bool) -> RenderedImage:
     return RenderedImage(image.data, JPEG, image.quality, key.etag, is_hit, image.is_source)
-
-
-def _find_level(info: SlideInfo, address: TileAddress) -> Level:
-    if not 0 <= address.level < len(info.levels):
-        raise InvalidLevel(
-            f"Invalid level: {address.level} (valid range: 0-{len(info.levels) - 1})"
-        )
-    level = info.levels[address.level]
-    if not level.grid.contains(address.col, address.row):
-        raise TileOutOfBounds(
-            f"Tile ({address.col}, {address.row}) is out of bounds for level {address.level} "
-            f"(valid range: x 0-{level.grid.columns - 1}, y 0-{level.grid.rows - 1})"
-        )
-    return level
-
-
-def _find_tile(info: SlideInfo, downsample: int, region: Region) -> TileAddress | None:
-    """Return the served tile that shows exactly `region` of the slide scaled down."""
-    for level in info.levels:
-        if info.whole_downsample(level) != downsample:
-            continue
-        tile = level.tile_size
-        address = TileAddress(level.index, region.x // tile.width, region.y // tile.height)
-        if level.grid.region(address.col, address.row) == region:
-            return address
-    return None
