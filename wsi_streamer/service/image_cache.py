@@ -28,12 +28,21 @@ class ImageCache:
 
     def find_stored(self, key: ImageKey) -> FinishedImage | None:
         """Return an image from the disk, None if it is not there."""
-        packed = self._store.get(key)
-        if packed is None:
-            return None
-        image = unpack_image(packed)
-        self.remember(key, image)
+        image, _ = self.find_either(key, key)
         return image
+
+    def find_either(
+        self, key: ImageKey, other: ImageKey
+    ) -> tuple[FinishedImage | None, bytes | None]:
+        """Return an image from the disk, or else what lies there under `other`."""
+        found = self._store.get_either(key, other)
+        if found is None:
+            return None, None
+        if found[0] is not key:
+            return None, found[1]
+        image = unpack_image(found[1])
+        self.remember(key, image)
+        return image, None
 
     def keep(self, key: ImageKey, image: FinishedImage) -> None:
         """Keep an image."""

@@ -30,9 +30,15 @@ class RunStore:
 
     def find(self, opened: OpenedSlide, run: RunName) -> Tiles | None:
         """Return the tiles of a run, None if they are not there."""
-        packed = self._store.get(_key(opened, run))
-        if packed is None:
-            return None
+        packed = self._store.get(self.key(opened, run))
+        return None if packed is None else self.unpack(opened, run, packed)
+
+    def key(self, opened: OpenedSlide, run: RunName) -> ImageKey:
+        """Return the key that a run lies under."""
+        return opened.keys.make("run", run.level, run.col, run.row, str(run.max_bytes))
+
+    def unpack(self, opened: OpenedSlide, run: RunName, packed: bytes) -> Tiles | None:
+        """Return the tiles of a run that was found by its key; None if it is none."""
         try:
             return unpack(packed, opened, run.level)
         except (struct.error, ValueError):
@@ -42,7 +48,7 @@ class RunStore:
         self, opened: OpenedSlide, run: RunName, tiles: Tiles, stored: Callable[[], None]
     ) -> None:
         """Have a run written at once; `stored` is called when other workers can find it."""
-        self._writer.add([(_key(opened, run), pack(tiles))], stored)
+        self._writer.add([(self.key(opened, run), pack(tiles))], stored)
 
 
 def pack(tiles: Tiles) -> bytes:
@@ -76,7 +82,3 @@ def unpack(packed: bytes, opened: OpenedSlide, level: int) -> Tiles:
             at += length
         tiles[address] = opened.slide.make_tile(address, tuple(found))
     return tiles
-
-
-def _key(opened: OpenedSlide, run: RunName) -> ImageKey:
-    return opened.keys.make("run", run.level, run.col, run.row, str(run.max_bytes))

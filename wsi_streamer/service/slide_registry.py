@@ -111,8 +111,9 @@ class SlideRegistry:
 
     def keep(self, opened: OpenedSlide) -> None:
         """Let other workers have what was learned of a slide by reading from it."""
-        storage = self._mapper.locate(opened.slide_id).storage.name
-        self._indexes.keep(storage, opened)
+        if opened.slide.index_revision != opened.saved_revision:
+            storage = self._mapper.locate(opened.slide_id).storage.name
+            self._indexes.keep(storage, opened)
         if opened.reads_verify:
             self._indexes.tell_checked(opened)
 

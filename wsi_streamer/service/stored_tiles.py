@@ -10,20 +10,20 @@ once, by one thread of one worker.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
 
 from wsi_streamer.errors import WsiError
 from wsi_streamer.model.tile import EncodedTile, TileAddress
 from wsi_streamer.service.background import Background
 from wsi_streamer.service.flights import Flights, Tiles
-from wsi_streamer.service.keys import SlideKeys
+from wsi_streamer.service.keys import ImageKey, SlideKeys
 from wsi_streamer.service.memory_lru import MemoryLru
 from wsi_streamer.service.movement import Step
 from wsi_streamer.service.opened_slide import OpenedSlide
 from wsi_streamer.service.reading_locks import ReadingLocks
 from wsi_streamer.service.run_name import RunName, name_run
+from wsi_streamer.service.tile_request import Release, Request, Runs, StoredTile
 
 log = logging.getLogger(__name__)
 
@@ -36,35 +36,6 @@ MOST_TOGETHER = 16
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.001, 0.008
 # What an entry takes besides its bytes.
 OVERHEAD = 400
-
-Release = Callable[[], None]
-
-
-class Runs(Protocol):
-    """Where runs are kept for all workers."""
-
-    def find(self, opened: OpenedSlide, run: RunName) -> Tiles | None:
-        """Return the tiles of a run, None if they are not there."""
-
-    def keep(self, opened: OpenedSlide, run: RunName, tiles: Tiles, stored: Release) -> None:
-        """Keep a run, and call `stored` when other workers can find it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A tile that is wanted, and what that has to do with earlier ones."""
-
-    opened: OpenedSlide
-    address: TileAddress
-    step: Step
-
-
-@dataclass(frozen=True, slots=True)
-class StoredTile:
-    """A tile that was found or read; `is_kept`: it was stored for all workers."""
-
-    tile: EncodedTile
-    is_kept: bool
 
 
 class StoredTiles:
@@ -102,12 +73,26 @@ class StoredTiles:
             self.follow(request)
         return tile
 
-    def find(self, request: Request) -> EncodedTile | None:
-        """Return a tile of a run that any worker has read, None if none did."""
-        if not self._max_ahead:
+    def run_key(self, request: Request) -> ImageKey | None:
+        """Return the key of the run in which the store may have a tile, None without runs."""
+        return self._store.key(request.opened, self._name(request)) if self._max_ahead else None
+
+    def open_run(self, request: Request, packed: bytes | None) -> EncodedTile | None:
+        """Return a tile of a run that was found by its key, None if it is not in it."""
+        if packed is None:
             return None
-        tiles = self._store.find(request.opened, self._name(request))
-        if tiles is None or request.address not in tiles:
+        run = self._name(request)
+        return self._found(request, self._store.unpack(request.opened, run, packed))
+
+    def _find(self, request: Request) -> EncodedTile | None:
+        """Return a tile that was read ahead and is in memory or in the store, None if it is not."""
+        return self.take(request) or self._found(
+            request, self._store.find(request.opened, self._name(request))
+        )
+
+    def _found(self, request: Request, tiles: Tiles | None) -> EncodedTile | None:
+        """Return a tile of a run that was found, and remember the others."""
+        if not tiles or request.address not in tiles:
             return None
         tile = tiles.pop(request.address)
         self._remember(request.opened, tiles)
@@ -115,7 +100,7 @@ class StoredTiles:
         return tile
 
     def read(self, request: Request) -> StoredTile:
-        """Return a stored tile that `take` and `find` do not know.
+        """Return a stored tile that is neither in memory nor in the store.
 
         Raises what `Slide.read_tiles` raises.
         """
@@ -133,7 +118,7 @@ class StoredTiles:
         requests = {it: Request(opened, it, step) for it in addresses}
         tiles = {}
         for address, request in requests.items():
-            tile = self.take(request) or self.find(request)
+            tile = self._find(request)
             if tile is not None:
                 tiles[address] = tile
         missing = [it for it in requests if it not in tiles]

@@ -43,7 +43,9 @@ USED_AGAIN_S = 1.0
 # As many entries may wait for the next write to be noted as used.
 MOST_USED = 1000
 
-LOAD = "SELECT mode, filename, value, access_time < ? FROM Cache WHERE key = ? AND raw = 1"
+LOAD = (
+    "SELECT key, mode, filename, value, access_time < ? FROM Cache WHERE key IN (?, ?) AND raw = 1"
+)
 FIND_OLD = "SELECT MIN(?, (? + (SELECT MIN(access_time) FROM Cache)) / 2)"
 MARK_USED = "UPDATE Cache SET access_time = ? WHERE key = ? AND raw = 1"
 SAVE = (
@@ -166,17 +168,19 @@ class TileCache(diskcache.Cache):
         self._local.con = made
         return made
 
-    def load(self, key: str) -> bytes | None:
-        """Return a value, None if there is none; OSError means that the row is not ours."""
+    def load(self, key: str, other: str) -> tuple[str, bytes] | None:
+        """Return a value and which of two keys it is of, the first if both are there; None if
+        neither is. OSError means that the row is not ours.
+        """
         now = time.time()
-        rows = self._con.execute(LOAD, (self._old_before(now), key)).fetchall()
+        rows = self._con.execute(LOAD, (self._old_before(now), key, other)).fetchall()
         if not rows:
             return None
-        ((mode, filename, value, is_old),) = rows
+        found, mode, filename, value, is_old = rows[0] if rows[0][0] == key else rows[-1]
         if is_old and len(self._used) < MOST_USED:
-            self._used.add(key)
+            self._used.add(found)
         data: bytes = self._disk.fetch(mode, filename, value, False)
-        return data
+        return found, data
 
     def _old_before(self, now: float) -> float | None:
         old, found_at = self._old

@@ -21,7 +21,8 @@ from wsi_streamer.service.places import find_level, find_tile
 from wsi_streamer.service.region_reader import RegionReader, fit
 from wsi_streamer.service.slide_registry import SlideRegistry
 from wsi_streamer.service.slide_view import SlideView
-from wsi_streamer.service.stored_tiles import Request, StoredTile, StoredTiles
+from wsi_streamer.service.stored_tiles import StoredTiles
+from wsi_streamer.service.tile_request import Request, StoredTile
 from wsi_streamer.waiting import BeforeWaiting
 
 JPEG = "image/jpeg"
@@ -155,11 +156,12 @@ class TileService:
         found = self._find_at_hand(opened, key, have)
         tile = None if found else self._tiles.take(request)
         if not found and tile is None:
-            found = self._find_stored(opened, key)
+            image, run = self._cache.find_either(key, self._tiles.run_key(request) or key)
+            found = self._verified(opened, key, image)
+            tile = self._tiles.open_run(request, run)
         if found:
             self._tiles.follow(request)
             return found
-        tile = tile or self._tiles.find(request)
         if tile is not None and self._encoding.passes(quality):
             # It is made in less time than it takes to see whether somebody else does.
             made = self._encoding.image_of(tile, quality)

@@ -97,24 +97,31 @@ class TileStore:
 
     def get(self, key: ImageKey) -> bytes | None:
         """Return the image that was put under a key, None if it is not there or not whole."""
+        found = self.get_either(key, key)
+        return found[1] if found else None
+
+    def get_either(self, key: ImageKey, other: ImageKey) -> tuple[ImageKey, bytes] | None:
+        """Return what was put under one of two keys, and which, at the cost of one look-up."""
         cache = self._find_cache()
         if cache is None:
             return None
-        text = key.text
         try:
-            sealed = cache.load(text)
+            found = cache.load(key.text, other.text)
         except OSError as exc:
-            self._discard(cache, text, str(exc))
+            self._discard(cache, key.text, str(exc))
+            self._discard(cache, other.text, str(exc))
             return None
         except sqlite3.Error as exc:
             self._recover(cache, "read", exc)
             return None
-        if sealed is None:
+        if found is None:
             return None
+        text, sealed = found
         data = find_sealed(text, sealed)
         if data is None:
             self._discard(cache, text, "an entry of the tile store is damaged")
-        return data
+            return None
+        return key if text == key.text else other, data
 
     def put(self, key: ImageKey, data: bytes) -> None:
         """Store an image, if that can be done at once."""

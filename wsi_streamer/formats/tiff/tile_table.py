@@ -96,17 +96,14 @@ class TileTable:
         self._chunks: list[Chunk | None] = [None] * -(-count // CHUNK_TILES)
         for index, chunk in (chunks or {}).items():
             self._chunks[index] = chunk
+        # How many of them were read.
+        self.loaded = len(chunks or {})
         self._lock = threading.Lock()
 
     @property
     def chunks(self) -> dict[int, Chunk]:
         """The chunks that were read, by their place in the table."""
         return {index: chunk for index, chunk in enumerate(self._chunks) if chunk}
-
-    @property
-    def loaded(self) -> int:
-        """How many chunks were read."""
-        return sum(chunk is not None for chunk in self._chunks)
 
     @property
     def nbytes(self) -> int:
@@ -148,6 +145,7 @@ class TileTable:
         data = reader.read_many([it for index in indexes for it in self._ranges(index)])
         for index, first, second in zip(indexes, data[::2], data[1::2], strict=True):
             self._chunks[index] = pack_chunk(offsets.parse(first), counts.parse(second))
+        self.loaded = len(self.chunks)
 
     def _ranges(self, index: int) -> list[tuple[int, int]]:
         first = index * CHUNK_TILES
