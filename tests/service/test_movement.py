@@ -18,9 +18,15 @@ def test_the_first_tile_of_a_slide_is_read_alone():
 
 
 @pytest.mark.parametrize("beside", [(0, 11, 10), (0, 12, 10), (0, 9, 10), (0, 10, 11), (0, 11, 9)])
-def test_a_viewer_is_known_by_its_third_tile(beside):
-    steps = walk((0, 10, 10), beside, (0, 11, 10))
-    assert [step.is_near for step in steps] == [False, False, True]
+def test_a_viewer_is_known_by_its_second_tile(beside):
+    steps = walk((0, 10, 10), beside)
+    assert [step.is_near for step in steps] == [False, True]
+
+
+def test_a_tile_long_after_its_neighbour_is_read_alone():
+    others = [(0, 10 * number, 50) for number in range(1, 6)]
+    assert not walk((0, 10, 10), *others, (0, 11, 10))[-1].is_near
+    assert walk((0, 10, 10), (0, 50, 70), (0, 11, 10))[-1].is_near
 
 
 @pytest.mark.parametrize("far", [(0, 13, 10), (0, 10, 12), (1, 11, 10), (0, 40, 80)])

@@ -10,8 +10,10 @@ from wsi_streamer.model.tile import TileAddress
 # What a viewer asks for lies beside what it asked for just before. The more is remembered, the
 # more often random access hits upon a neighbour by chance: 24 of 18,000 tiles are met by 2 %.
 REMEMBERED = 24
-# So of the last requests one more must have been beside others.
+# So of the last requests one more must have been beside others, or the neighbour be one of the very
+# last: a viewer that comes to another place asks for several tiles of it at once.
 LAST, ENOUGH = 8, 2
+JUST_NOW = 4
 # Beside a tile that was asked for: workers see every second tile of a row, say.
 ACROSS = (-2, -1, 1, 2)
 AROUND = (0, *ACROSS)
@@ -23,8 +25,9 @@ Place = tuple[int, int, int]
 class Step:
     """What a request has to do with earlier ones.
 
-    `is_near`: it is one of several for which tiles beside them were asked for lately. `down`: 1 or
-    -1, the row of tiles that will be asked for next, above or below; 0 where that cannot be told.
+    `is_near`: it is one of several for which tiles beside them were asked for lately, or follows
+    close upon one beside it. `down`: 1 or -1, the row of tiles that will be asked for next, above
+    or below; 0 where that cannot be told.
     """
 
     is_near: bool
@@ -37,6 +40,7 @@ class Movement:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._places: OrderedDict[Place, None] = OrderedDict()
+        self._last: deque[Place] = deque(maxlen=JUST_NOW)
         self._adjoined: deque[bool] = deque(maxlen=LAST)
 
     def note(self, *addresses: TileAddress) -> Step:
@@ -57,8 +61,19 @@ class Movement:
                 places.popitem(last=False)
             adjoins = beside or above or below
             self._adjoined.append(adjoins)
-            is_near = adjoins and sum(self._adjoined) >= ENOUGH
-        return Step(is_near, _direction(beside, above, below) if is_near else 0)
+            is_viewer = adjoins and sum(self._adjoined) >= ENOUGH
+            is_near = is_viewer or (adjoins and self._follows(addresses))
+            self._last.extend((it.level, it.col, it.row) for it in addresses)
+        return Step(is_near, _direction(beside, above, below) if is_viewer else 0)
+
+    def _follows(self, addresses: Iterable[TileAddress]) -> bool:
+        """Say whether one of the last tiles lies beside one of these."""
+        for level, col, row in self._last:
+            for it in addresses:
+                across, down = abs(it.col - col), abs(it.row - row)
+                if it.level == level and across <= 2 and down <= 1 and across + down:
+                    return True
+        return False
 
 
 def _has_any(places: Container[Place], place: Place, offsets: Iterable[int]) -> bool:
