@@ -59,11 +59,16 @@ class PlainAnswer:
 
     def _receive(self, room: memoryview, start: int) -> None:
         """Receive the rest of the answer into `room`, which begins at its byte `start`."""
-        while self._got < self._end:
-            count = self._wire.receive(room[self._got - start : self._end - start])
-            if not count:
-                raise IncompleteRead(self._got - self._begin, self._end - self._got)
-            self._got += count
+        try:
+            while self._got < self._end:
+                self._wire.expect(min(self._end - self._got, CHUNK_BYTES))
+                count = self._wire.receive(room[self._got - start : self._end - start])
+                if not count:
+                    raise IncompleteRead(self._got - self._begin, self._end - self._got)
+                self._got += count
+        finally:
+            # The next answer may be a short one.
+            self._wire.expect(1)
 
 
 class OddAnswer:

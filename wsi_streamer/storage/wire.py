@@ -23,6 +23,7 @@ class Wire:
     def __init__(self, sock: socket.socket, wait_s: float, deadline: Deadline) -> None:
         self._sock = sock
         self._deadline = deadline
+        self._least = 1
         self._wait_s = min(wait_s, deadline.left_s())
         if sock.gettimeout() != self._wait_s:
             sock.settimeout(self._wait_s)
@@ -37,6 +38,16 @@ class Wire:
             raise ConnectionEnded("the connection was reset", exc) from exc
         except OSError as exc:
             raise ProtocolError("the connection broke", exc) from exc
+
+    def expect(self, count: int) -> None:
+        """Have `receive` wait until so many bytes have come, or the end; they do come, or the wait
+        is in vain. Over TLS, which has bytes of its own, it goes on as it was.
+
+        A body comes in packets, and to wake a thread for each costs more than to receive it.
+        """
+        if count != self._least and type(self._sock) is socket.socket:
+            self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+            self._least = count
 
     def receive(self, room: memoryview) -> int:
         """Fill `room` with what has arrived and return its length; 0 after the end."""
