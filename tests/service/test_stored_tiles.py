@@ -75,7 +75,8 @@ class FakeRuns:
     def keep(self, opened, run, tiles, stored):
         def publish():
             self.runs[run] = dict(tiles)
-            stored()
+            if stored:
+                stored()
 
         if self.is_slow:
             self.waiting.append(publish)

@@ -6,7 +6,6 @@ when somebody asks for them.
 """
 
 import struct
-from collections.abc import Callable
 
 from wsi_streamer.model.tile import TileAddress
 from wsi_streamer.service.flights import Tiles
@@ -14,6 +13,7 @@ from wsi_streamer.service.keys import ImageKey
 from wsi_streamer.service.opened_slide import OpenedSlide
 from wsi_streamer.service.run_name import RunName
 from wsi_streamer.service.store_writer import StoreWriter
+from wsi_streamer.service.tile_request import Release
 from wsi_streamer.service.tile_store import TileStore
 
 # Number of tiles; of each its place, and how many parts it has; of each part its length.
@@ -44,11 +44,13 @@ class RunStore:
         except (struct.error, ValueError):
             return None
 
-    def keep(
-        self, opened: OpenedSlide, run: RunName, tiles: Tiles, stored: Callable[[], None]
-    ) -> None:
-        """Have a run written at once; `stored` is called when other workers can find it."""
-        self._writer.add([(self.key(opened, run), pack(tiles))], stored)
+    def keep(self, opened: OpenedSlide, run: RunName, tiles: Tiles, stored: Release | None) -> None:
+        """Have a run written, and call `stored` when other workers can find it; None: write it."""
+        entry = self.key(opened, run), pack(tiles)
+        if stored is None:
+            self._store.put(*entry)
+        else:
+            self._writer.add([entry], stored)
 
 
 def pack(tiles: Tiles) -> bytes:

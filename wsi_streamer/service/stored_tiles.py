@@ -180,28 +180,27 @@ class StoredTiles:
         else:
             if request.step.down:
                 self._read_ahead(request, request.step.down)
-            tiles = self._read_together(request, run, release or _nothing)
+            release = release or _nothing
+            try:
+                tiles = self._read_together(request, run)
+                # The lock is let go of when other workers can find the run.
+                self._store.keep(request.opened, run, tiles, release)
+            except BaseException:
+                release()
+                raise
         self._tiles.pop((request.opened.keys, request.address))
         tile = tiles.get(request.address)
         if tile is None:
             return self._read_alone(request)
         return StoredTile(tile, is_kept=True), tiles
 
-    def _read_together(self, request: Request, run: RunName, release: Release) -> Tiles:
-        """Return the tiles of a run, all of them kept.
-
-        The lock is released when other workers can find what was read.
-        """
+    def _read_together(self, request: Request, run: RunName) -> Tiles:
+        """Return the tiles of a run, all of them remembered."""
         opened = request.opened
-        try:
-            addresses = opened.slide.run_around(request.address, self._max_ahead)
-            tiles = read_tiles(opened, addresses)
-            self._runs.put((opened.keys, run), time.monotonic(), 1)
-            self._remember(opened, tiles)
-            self._store.keep(opened, run, tiles, release)
-        except BaseException:
-            release()
-            raise
+        addresses = opened.slide.run_around(request.address, self._max_ahead)
+        tiles = read_tiles(opened, addresses)
+        self._runs.put((opened.keys, run), time.monotonic(), 1)
+        self._remember(opened, tiles)
         return tiles
 
     def _remember(self, opened: OpenedSlide, tiles: Tiles) -> None:
@@ -234,27 +233,36 @@ class StoredTiles:
 
     def _try_ahead(self, request: Request, down: int) -> None:
         """Read a run unless somebody did or does so; what goes wrong is nobody's business yet."""
-        run, opened = self._name(request), request.opened
+        run = self._name(request)
         name = _text(request, run)
         flight, is_ours = self._flights.join(name)
         if not is_ours:
             return
+        release = self._locks.find(name)
         tiles: Tiles = {}
         try:
-            release = self._locks.find(name)
-            if release is None:
-                return
-            if self._was_read(opened, run) or self._store.find(opened, run) is not None:
-                release()
-                return
-            self._untouched.put((opened.keys, run), down, 1)
-            tiles = self._read_together(request, run, release)
+            try:
+                if release is not None:
+                    tiles = self._read_unknown(request, run, down)
+            finally:
+                self._flights.land(name, flight, tiles)
+            if tiles:
+                self._store.keep(request.opened, run, tiles, None)
         except WsiError as exc:
             log.debug("reading ahead failed: %s", exc)
         except Exception:
             log.exception("reading ahead failed")
         finally:
-            self._flights.land(name, flight, tiles)
+            if release is not None:
+                release()
+
+    def _read_unknown(self, request: Request, run: RunName, down: int) -> Tiles:
+        """Return the tiles of a run, none if it was read before."""
+        opened = request.opened
+        if self._was_read(opened, run) or self._store.find(opened, run) is not None:
+            return {}
+        self._untouched.put((opened.keys, run), down, 1)
+        return self._read_together(request, run)
 
     def _name(self, request: Request) -> RunName:
         return name_run(request.opened.slide, request.address, self._max_ahead)

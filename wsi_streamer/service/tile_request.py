@@ -26,8 +26,11 @@ class Runs(Protocol):
     def unpack(self, opened: OpenedSlide, run: RunName, packed: bytes) -> Tiles | None:
         """Return the tiles of a run that was found by its key; None if it is none."""
 
-    def keep(self, opened: OpenedSlide, run: RunName, tiles: Tiles, stored: Release) -> None:
-        """Keep a run, and call `stored` when other workers can find it."""
+    def keep(self, opened: OpenedSlide, run: RunName, tiles: Tiles, stored: Release | None) -> None:
+        """Have a run kept, and call `stored` when other workers can find it.
+
+        Without `stored` it is there, if it can be kept at all, when this returns.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from wsi_streamer.storage.lean_http import MAX_DIGITS, MAX_HEADERS, LeanResponse
 from wsi_streamer.storage.wire import Replay, Wire
 
 CHUNK_BYTES = 64 * 1024
+# The kernel has to have room for it.
+MOST_EXPECTED = 512 * 1024
 # The answers that bring bytes.
 PLAIN_STATUSES = {"HTTP/1.1 200 ": 200, "HTTP/1.1 206 ": 206}
 HEADER_LINE = re.compile("\r\n([-!#$%&'*+.^_`|~0-9A-Za-z]+):[ \t]*([^\r\n]*)")
@@ -61,7 +63,7 @@ class PlainAnswer:
         """Receive the rest of the answer into `room`, which begins at its byte `start`."""
         try:
             while self._got < self._end:
-                self._wire.expect(min(self._end - self._got, CHUNK_BYTES))
+                self._wire.expect(min(self._end - self._got, MOST_EXPECTED))
                 count = self._wire.receive(room[self._got - start : self._end - start])
                 if not count:
                     raise IncompleteRead(self._got - self._begin, self._end - self._got)

@@ -8,6 +8,9 @@ from urllib3.exceptions import TimeoutError as WaitedTooLong
 
 from wsi_streamer.storage.deadline import Deadline
 
+# The part of a wait after which what was expected does not come soon.
+SOON = 4
+
 
 class ConnectionEnded(ProtocolError):
     """The other side ended a connection."""
@@ -24,6 +27,7 @@ class Wire:
         self._sock = sock
         self._deadline = deadline
         self._least = 1
+        self._is_slow = False
         self._wait_s = min(wait_s, deadline.left_s())
         if sock.gettimeout() != self._wait_s:
             sock.settimeout(self._wait_s)
@@ -40,13 +44,17 @@ class Wire:
             raise ProtocolError("the connection broke", exc) from exc
 
     def expect(self, count: int) -> None:
-        """Have `receive` wait until so many bytes have come, or the end; they do come, or the wait
-        is in vain. Over TLS, which has bytes of its own, it goes on as it was.
+        """Have the next `receive` wait until so many bytes have come.
 
-        A body comes in packets, and to wake a thread for each costs more than to receive it.
+        A body comes in packets, and to wake a thread for each costs more than to receive it. Where
+        they do not come soon, each packet is waited for as usual. Over TLS, whose bytes are others,
+        nothing changes.
         """
+        if count > 1 and self._is_slow:
+            return
         if count != self._least and type(self._sock) is socket.socket:
             self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+            self._sock.settimeout(self._wait_s if count == 1 else self._wait_s / SOON)
             self._least = count
 
     def receive(self, room: memoryview) -> int:
@@ -55,15 +63,19 @@ class Wire:
         left_s = self._deadline.left_s()
         if left_s < self._wait_s:
             self._wait_s = left_s
-            self._sock.settimeout(left_s)
+            self._sock.settimeout(left_s if self._least == 1 else left_s / SOON)
         try:
             return self._sock.recv_into(room)
         except TimeoutError as exc:
-            raise WaitedTooLong from exc
+            if self._least == 1:
+                raise WaitedTooLong from exc
         except ConnectionResetError as exc:
             raise ConnectionEnded("the connection was reset", exc) from exc
         except OSError as exc:
             raise ProtocolError("the connection broke", exc) from exc
+        self._is_slow = True
+        self.expect(1)
+        return self.receive(room)
 
 
 class Replay(io.RawIOBase):
