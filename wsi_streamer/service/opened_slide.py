@@ -1,9 +1,10 @@
 """OpenedSlide: an open slide with what this worker knows about it besides."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from wsi_streamer.formats.base import Slide
+from wsi_streamer.model.tile import EncodedTile, TileAddress
 from wsi_streamer.service.keys import SlideKeys
 from wsi_streamer.service.movement import Movement
 
@@ -34,3 +35,11 @@ class OpenedSlide:
         """Note that a read which began at `asked_at` was one of the version that is open."""
         if self.reads_verify and asked_at > self.checked_at:
             self.checked_at = asked_at
+
+    def read_tiles(self, addresses: Sequence[TileAddress]) -> dict[TileAddress, EncodedTile]:
+        """Return stored tiles; that they could be read proves the version of a remote slide."""
+        asked_at = self.clock()
+        tiles = self.slide.read_tiles(addresses)
+        if any(tile.parts for tile in tiles):
+            self.confirm(asked_at)
+        return dict(zip(addresses, tiles, strict=True))

@@ -34,6 +34,8 @@ RECENT_S = 60.0
 MOST_TOGETHER = 16
 # How often it is looked whether another worker is done: after 1 ms at first, then less often.
 FIRST_LOOK_S, LONGEST_LOOK_S = 0.001, 0.008
+# A view reaches so many tiles to either side of the one that is asked for first.
+REACH = 2
 # What an entry takes besides its bytes.
 OVERHEAD = 400
 
@@ -113,7 +115,7 @@ class StoredTiles:
     def read_all(self, opened: OpenedSlide, addresses: Sequence[TileAddress]) -> list[EncodedTile]:
         """Return stored tiles for their pixels, in the order given; raises as `read` does."""
         if not self._max_ahead or len(addresses) > MOST_TOGETHER:
-            return list(read_tiles(opened, addresses).values())
+            return list(opened.read_tiles(addresses).values())
         step = opened.movement.note(*addresses)
         requests = {it: Request(opened, it, step) for it in addresses}
         tiles = {}
@@ -124,7 +126,7 @@ class StoredTiles:
         missing = [it for it in requests if it not in tiles]
         runs = {self._name(requests[it]): requests[it] for it in missing}
         if not step.is_near or any(self._was_read(opened, run) for run in runs):
-            tiles |= read_tiles(opened, missing)
+            tiles |= opened.read_tiles(missing)
         else:
             # This thread reads the first run, the others do the rest or find it done.
             for request in list(runs.values())[1:]:
@@ -164,7 +166,7 @@ class StoredTiles:
         return StoredTile(tile, is_kept=True)
 
     def _read_alone(self, request: Request) -> tuple[StoredTile, Tiles]:
-        tiles = read_tiles(request.opened, (request.address,))
+        tiles = request.opened.read_tiles((request.address,))
         return StoredTile(tiles[request.address], is_kept=False), tiles
 
     def _read_run(self, request: Request, run: RunName) -> tuple[StoredTile, Tiles]:
@@ -180,6 +182,7 @@ class StoredTiles:
         else:
             if request.step.down:
                 self._read_ahead(request, request.step.down)
+            self._read_aside(request)
             release = release or _nothing
             try:
                 tiles = self._read_together(request, run)
@@ -198,7 +201,7 @@ class StoredTiles:
         """Return the tiles of a run, all of them remembered."""
         opened = request.opened
         addresses = opened.slide.run_around(request.address, self._max_ahead)
-        tiles = read_tiles(opened, addresses)
+        tiles = opened.read_tiles(addresses)
         self._runs.put((opened.keys, run), time.monotonic(), 1)
         self._remember(opened, tiles)
         return tiles
@@ -225,9 +228,20 @@ class StoredTiles:
         """Have the next run above or below read by another thread."""
         runs = request.opened.slide.runs(request.address.level, self._max_ahead)
         row, col = runs.index_of(request.address.col, request.address.row)
-        if not 0 <= row + down < runs.rows:
-            return
-        first = TileAddress(request.address.level, *runs.members(row + down, col)[0])
+        if 0 <= row + down < runs.rows:
+            self._read_beside(request, runs.members(row + down, col)[0], down)
+
+    def _read_aside(self, request: Request) -> None:
+        """Have the run to the left or right read as well if a view reaches into it."""
+        address = request.address
+        runs = request.opened.slide.runs(address.level, self._max_ahead)
+        run = runs.index_of(address.col, address.row)
+        for col in (address.col - REACH, address.col + REACH):
+            if 0 <= col < runs.grid.columns and runs.index_of(col, address.row) != run:
+                self._read_beside(request, (col, address.row), 0)
+
+    def _read_beside(self, request: Request, tile: tuple[int, int], down: int) -> None:
+        first = TileAddress(request.address.level, *tile)
         ahead = replace(request, address=first, step=Step(is_near=True, down=0))
         self._background.run(partial(self._try_ahead, ahead, down))
 
@@ -275,15 +289,6 @@ class StoredTiles:
 def _text(request: Request, run: RunName) -> str:
     """Return the name of a run among those of all slides, the same in all workers."""
     return f"{request.opened.keys.name}/{run.level}/{run.row}/{run.col}"
-
-
-def read_tiles(opened: OpenedSlide, addresses: Sequence[TileAddress]) -> Tiles:
-    """Return stored tiles; that they could be read proves the version of a remote slide."""
-    asked_at = opened.clock()
-    tiles = opened.slide.read_tiles(addresses)
-    if any(tile.parts for tile in tiles):
-        opened.confirm(asked_at)
-    return dict(zip(addresses, tiles, strict=True))
 
 
 def _nothing() -> None:
