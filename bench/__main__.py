@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.measurement import Measurement
 from bench.paint.shelf import Shelf
+from bench.parts import measure_parts
 from bench.peers import PEERS
 from bench.peers.base import ROOT, WORK, Peer
 from bench.report import NOTES, Record, machine, make_report
@@ -119,11 +120,14 @@ def run_all(options: argparse.Namespace) -> Record:
     shelf.paint()
     found: list[Measurement] = []
     failures: dict[str, str] = {}
+    parts: list[dict[str, float]] = []
     started = time.monotonic()
     with Stage(shelf.folder) as stage:
         rounds = options.rounds or (1 if options.quick else 3)
         scale = QUICK_SCALE if options.quick else 1.0
         for trial, one in runs(stage, peers, trials, rounds, scale):
+            if len(parts) < one.round:
+                parts.append(measure_parts(shelf.folder))
             measure(trial, one, found, failures)
     return Record(
         command=" ".join(["python -m bench", *sys.argv[1:]]),
@@ -134,6 +138,7 @@ def run_all(options: argparse.Namespace) -> Record:
         missing=missing,
         failures=failures,
         measurements=found,
+        parts=parts,
     )
 
 

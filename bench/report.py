@@ -2,6 +2,7 @@
 
 import os
 import platform
+import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +51,7 @@ class Record:
     missing: Mapping[str, str]
     failures: Mapping[str, str]
     measurements: Sequence[Measurement]
+    parts: Sequence[Mapping[str, float]] = ()
 
 
 def machine() -> str:
@@ -69,6 +71,8 @@ def make_report(record: Record, notes: str, *, warm_up: int) -> str:
     """Return the page; `notes` is prose that goes in as it is."""
     figures = Figures(record.measurements)
     parts = [HEAD.format(rounds=figures.rounds()), targets_table(figures), notes.strip() + "\n"]
+    if record.parts:
+        parts.append(parts_table(record.parts))
     parts.append("## Figures\n")
     parts += [load_table(figures, load, record.peers) for load in figures.loads()]
     parts.append(
@@ -138,6 +142,20 @@ def _server_rows(row: Measurement, title: str, ratio: float | None) -> list[str]
         both = row.cpu_ms + row.front_cpu_ms
         lines.append(f"| … with the nginx before it | {both:.2f} | | | | | | | | | |")
     return lines
+
+
+def parts_table(rounds: Sequence[Mapping[str, float]]) -> str:
+    """Return the table of what single pieces of work cost, the median of the rounds."""
+    lines = [
+        "## Single pieces of work\n",
+        "CPU of one thread in a process of its own, before each round (`bench/parts.py`).\n",
+        "| Work | us |",
+        "|---|--:|",
+    ]
+    for name in rounds[0]:
+        median = statistics.median(one[name] for one in rounds)
+        lines.append(f"| {name} | {median:.0f} |" if median >= 10 else f"| {name} | {median:.2f} |")
+    return "\n".join(lines) + "\n"
 
 
 def versions_list(record: Record) -> str:

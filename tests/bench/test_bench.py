@@ -216,6 +216,7 @@ def test_the_report_says_what_was_asked_and_what_was_reached() -> None:
         missing={"iipsrv": "apt-get install it"},
         failures={"random, tiffslide": "it ended"},
         measurements=[MEASURED, replace(MEASURED, peer="iipsrv", cpu_ms=0.5, front_cpu_ms=0.2)],
+        parts=[{"a system call": 0.5}, {"a system call": 0.2}, {"a system call": 0.3}],
     )
     page = make_report(record, "## Why\n\nBecause.", warm_up=24)
     assert "| random level-0 tiles, cold, from S3 | CPU a tile | 1.15 ms | 1 ms | yes |" in page
@@ -223,6 +224,7 @@ def test_the_report_says_what_was_asked_and_what_was_reached() -> None:
     assert "| iipsrv | 0.50 | 2.00 |" in page
     assert "| … with the nginx before it | 0.70 |" in page
     assert "304 for a tile | CPU | 0.30 ms | not measured" in page
+    assert "| a system call | 0.30 |" in page
     assert "Because." in page
     assert "iipsrv: not available: apt-get install it" in page
     assert "Failed: random, tiffslide: it ended" in page
