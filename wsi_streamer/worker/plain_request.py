@@ -15,9 +15,14 @@ from gunicorn.http.unreader import IterUnreader
 LARGEST = 4000
 # No "//", which looks like a host, and no fragment. (RFC 9112, sections 3.2.1 and 5)
 REQUEST_LINE = re.compile(rb'GET (/(?:[!"$-.0-~][!"$-~]*)?) HTTP/1\.1\r\n')
-FIELD = re.compile(rb"([A-Za-z][A-Za-z0-9-]*):[ \t]*([!-~](?:[ \t!-~]*[!-~])?)?[ \t]*\r\n")
-# What a server acts upon: bodies, protocols, the fate of the connection.
+# A whole line; no piece of it is looked at twice, however it goes on.
+FIELD = re.compile(rb"^([A-Za-z][A-Za-z0-9-]*+):([ \t!-~]*+)\r\n", re.MULTILINE)
+# The end of a head.
+END = b"\r\n\r\n"
+# What a server acts upon: bodies, protocols, the fate of the connection. A request has one host,
+# so that nobody can take it for another's.
 SPECIAL = {
+    "CONTENT-TYPE",
     "CONTENT-LENGTH",
     "TRANSFER-ENCODING",
     "TRAILER",
@@ -69,19 +74,28 @@ class PlainHeads:
         # Who sends these may say what the app believes of the connection, if it may at all.
         trusted = (*cfg.secure_scheme_headers, *cfg.forwarder_headers)
         self._special = SPECIAL.union(name.upper() for name in trusted)
-        self._is_off = bool(cfg.is_ssl) or cfg.proxy_protocol not in (False, "off")
+        self._is_off = (
+            bool(cfg.is_ssl)
+            or cfg.proxy_protocol not in (False, "off")
+            or getattr(cfg, "protocol", "http") != "http"
+        )
 
     def find_request(self, head: bytes) -> PlainRequest | None:
         """Return the request that `head` is, as a whole and nothing behind it; None if not."""
         line = REQUEST_LINE.match(head)
-        if line is None or len(head) > self._largest or self._is_off:
+        if line is None or len(head) > self._largest or self._is_off or not head.endswith(END):
             return None
         fields = FIELD.findall(head, line.end(), len(head) - 2)
-        # Whatever the expression passed over is missing in what it found.
+        # Each line is a field: the expression passed over nothing, and no line is empty.
         if len(fields) != head.count(b"\n") - 2 or len(fields) > self._most_fields:
             return None
-        headers = [(name.decode().upper(), value.decode()) for name, value in fields]
+        headers = [(name.decode().upper(), value.strip(b" \t").decode()) for name, value in fields]
+        hosts = 0
         for name, value in headers:
             if name in self._special or (name == "CONNECTION" and value != "keep-alive"):
                 return None
+            if name == "HOST":
+                hosts += 1
+        if hosts > 1:
+            return None
         return PlainRequest(line[1].decode(), headers, self._client)
