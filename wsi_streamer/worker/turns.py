@@ -53,9 +53,9 @@ class Turns:
     def remove(self, source: Source) -> bool:
         """Wait for a source no longer; False if a thread has it in hand, or nobody waits for it."""
         with self._lock:
-            if source is self._current or not self._sources.pop(source.fileno(), None):
+            if source is self._current or not self._waits_for(source):
                 return False
-            self._ready.unregister(source.fileno())
+            self._forget(source)
             return True
 
     def wait(self) -> bool:
@@ -75,29 +75,31 @@ class Turns:
     def ready(self) -> list[Source]:
         """Wait, as the leader, for sources that can be read; return some of them."""
         found = self._ready.poll(None, MOST_READY)
-        sources = self._sources
-        return [sources[fd] for fd, _ in found if fd in sources]
+        # Some may have been removed meanwhile.
+        return [it for fd, _ in found if (it := self._sources.get(fd))]
 
     def begin(self, source: Source) -> bool:
         """Take a source in hand; False if the caller does not lead, or somebody else has it."""
         with self._lock:
-            if not self._leads() or source.fileno() not in self._sources:
+            if not self._leads() or not self._waits_for(source):
                 return False
             self._current = source
             self._since = self._clock()
             return True
 
-    def end(self, source: Source, *, keep: bool) -> None:
-        """Put a source back, or wait for it no longer: then it may be closed."""
+    def end(self, source: Source, *, keep: bool, event: int = select.EPOLLIN) -> None:
+        """Put a source back, or wait for it no longer: then it may be closed.
+
+        `event` is what is waited for; it may be another one only after `step_aside`.
+        """
         with self._lock:
-            if self._leads():
+            if self._current is source:
                 self._current = None
                 if not keep:
-                    del self._sources[source.fileno()]
-                    self._ready.unregister(source.fileno())
+                    self._forget(source)
             elif keep:
                 self._sources[source.fileno()] = source
-                self._ready.modify(source.fileno(), select.EPOLLIN)
+                self._ready.modify(source.fileno(), event)
             else:
                 self._ready.unregister(source.fileno())
 
@@ -113,6 +115,14 @@ class Turns:
         with self._lock:
             if self._current is not None and self._clock() - self._since > patience_s:
                 self._release()
+
+    def _waits_for(self, source: Source) -> bool:
+        # Another one may have its file descriptor by now.
+        return self._sources.get(source.fileno()) is source
+
+    def _forget(self, source: Source) -> None:
+        del self._sources[source.fileno()]
+        self._ready.unregister(source.fileno())
 
     def _leads(self) -> bool:
         return self._leader == threading.get_ident()
