@@ -4,6 +4,7 @@ import http.client
 import io
 import json
 import socket
+import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -60,9 +61,12 @@ def ask(
     method: str = "GET",
     headers: Mapping[str, str] | None = None,
     timeout_s: float = 30,
+    tls: ssl.SSLContext | None = None,
 ) -> Answer:
     """Return what the server on `port` of this machine answers over a connection of its own."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    if tls:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout_s, context=tls)
     try:
         connection.putrequest(method, target, skip_accept_encoding=True)
         for name, value in (headers or {}).items():

@@ -3,15 +3,18 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.live import signing
 from tests.live.bucket import BUCKET, PREFIX, Bucket, fill
 from tests.live.servers import ALLOWED_ORIGINS, COMMAND, Server, SignedServer, start_server
 from tests.s3_server import S3Server, find_weed
+from tests.slides import make_svs
 
 SOURCE = f"s3://{BUCKET}/{PREFIX}"
 
@@ -91,6 +94,23 @@ def folder_server(slide_folder: Path) -> Iterator[Server]:
     """The `wsi-streamer` command with a folder, as somebody tries it for the first time."""
     with start_server("", {}, command=(*COMMAND, str(slide_folder))) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def small_and_large(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with small.svs and large.svs, whose only tile has 3 MB."""
+    folder = tmp_path_factory.mktemp("slides")
+    noise = np.random.default_rng(1).integers(0, 256, (1024, 1024, 3), dtype=np.uint8)
+    make_svs(folder / "small.svs")
+    make_svs(folder / "large.svs", noise, tile=(1024, 1024), downsamples=(1,))
+    return folder
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    """What is opened in it is closed after the test."""
+    with ExitStack() as stack:
+        yield stack
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import os
 import random
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,8 @@ TROUBLE = re.compile(
 class Server:
     """A running server; as a context manager it is stopped, and its log checked, at the end."""
 
+    tls: ssl.SSLContext | None = None
+
     def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
         self.process = process
         self.port = port
@@ -47,7 +50,7 @@ class Server:
     def ask(self, target: str, *, method: str = "GET", **headers: str) -> Answer:
         """Return the answer to a request; `If_None_Match="x"` sends `If-None-Match: x`."""
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
-        return ask(self.port, target, method=method, headers=sent)
+        return ask(self.port, target, method=method, headers=sent, tls=self.tls)
 
     @property
     def log(self) -> str:
@@ -106,11 +109,13 @@ def start_server(
     *,
     command: Sequence[str] = GUNICORN,
     wait_s: float = 30,
+    tls: ssl.SSLContext | None = None,
 ) -> Server:
     """Return a server of `source` on a free port, with 2 workers of 4 threads, once it is healthy.
 
     `env` adds environment variables to those that the server needs; none of the caller's own
-    WSI_ and AWS_ variables reach it. Raises RuntimeError with the log if it does not come up.
+    WSI_ and AWS_ variables reach it. With `tls` it is asked over TLS. Raises RuntimeError with the
+    log if it does not come up.
     """
     folder = Path(tempfile.mkdtemp(prefix="wsi-live-"))
     port = free_port()
@@ -135,6 +140,7 @@ def start_server(
             stderr=subprocess.STDOUT,
         )
     server = Server(process, port, log)
+    server.tls = tls
     _wait_until_healthy(server, time.monotonic() + wait_s)
     return server
 

@@ -44,9 +44,10 @@ class JoinedResponse(wsgi.Response):
         # As `send_headers` does it.
         fields = [f"{name}: {value}\r\n" for name, value in self.headers]
         head = "".join([*self.default_headers(), *fields, "\r\n"]).encode("latin-1")
+        answer = head + arg
         self.headers_sent = True
         self.sent = len(arg)
-        self.sock.sendall(head + arg)
+        self.sock.sendall(answer)
 
 
 @lru_cache(256)
@@ -73,19 +74,24 @@ class Answering:
         request = None
         try:
             request = connection.next_request()
-            return self._run(request, connection) and connection.finish_request()
+            return self._run(request, connection)
         except (http.errors.NoMoreData, StopIteration, TimeoutError, ssl.SSLEOFError) as exc:
             self._log.debug("closing a connection: %s", exc)
         except OSError as exc:
             if exc.errno not in GONE:
                 self._log.exception("Socket error processing request.")
-        except Exception as exc:
+        # A thread that ends would take the lead with it.
+        except (Exception, SystemExit) as exc:
             self._worker.handle_error(request, connection.sock, connection.client, exc)
         return False
 
     def _run(self, request: Any, connection: Connection) -> bool:
         worker, cfg = self._worker, self._cfg
         cfg.pre_request(worker, request)
+        has_body = getattr(request.body.reader, "length", None) != 0
+        if has_body:
+            # No view reads it, nobody waits for it, and so the client need not send it.
+            request._expected_100_continue = False
         started = datetime.now()
         response, environ = wsgi.create(
             request,
@@ -97,7 +103,7 @@ class Answering:
         )
         environ["wsgi.multithread"] = True
         try:
-            if not worker.goes_on() or not cfg.keepalive:
+            if not worker.goes_on() or not cfg.keepalive or has_body:
                 response.force_close()
             body = worker.wsgi(environ, response.start_response)
             try:
@@ -121,8 +127,8 @@ class Answering:
     def _send(self, body: Iterable[bytes], response: Any, environ: dict[str, Any]) -> None:
         if isinstance(body, environ["wsgi.file_wrapper"]):
             self._before_waiting()
-            response.write_file(body)
-        else:
-            for piece in body:
-                response.write(piece)
+            # sendfile(2) would wait for the client.
+            body = (b"".join(body),)
+        for piece in body:
+            response.write(piece)
         response.close()

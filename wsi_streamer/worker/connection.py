@@ -1,158 +1,108 @@
 """Connection: a client's connection, on which the thread that leads never waits."""
 
+import re
 import select
 import socket
-import ssl
 import time
-from collections.abc import Callable
 from typing import Any
 
 from gunicorn import http, util
-from gunicorn.sock import ssl_wrap_socket
 
-from wsi_streamer.worker.plain_request import PlainHeads, PlainRequest
+from wsi_streamer.worker.client_socket import ClientSocket
+from wsi_streamer.worker.plain_request import END, PlainHeads, PlainRequest
 
-# What a request head may take before it is the parser's affair to refuse it.
 LARGEST_HEAD = 128 * 1024
 READ_BYTES = 64 * 1024
-END_OF_HEAD = b"\r\n\r\n"
-# How long a client may keep a thread waiting for one more byte to come, or to go.
-PATIENCE_S = 20.0
-
-
-class ClientSocket(socket.socket):
-    """A socket that tells before it waits for a client, and does not wait for ever.
-
-    Raises TimeoutError after `PATIENCE_S` in which nothing came or went.
-    """
-
-    before_waiting: Callable[[], None]
-
-    def recv(self, size: int, flags: int = 0) -> bytes:
-        """Return what has come, at most `size` bytes; b"" at the end."""
-        try:
-            return super().recv(size, flags | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            self._wait(select.POLLIN)
-            return super().recv(size, flags)
-
-    # The signature of socket.socket; whatever is sent here is bytes.
-    def sendall(self, data: Any, flags: int = 0) -> None:
-        """Send all of it."""
-        sent = self._send_some(data, flags)
-        if sent < len(data):
-            with memoryview(data) as view:
-                while sent < len(view):
-                    self._wait(select.POLLOUT)
-                    sent += self._send_some(view[sent:], flags)
-
-    def _send_some(self, data: Any, flags: int) -> int:
-        try:
-            return self.send(data, flags | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return 0
-
-    def _wait(self, event: int) -> None:
-        self.before_waiting()
-        poller = select.poll()
-        poller.register(self, event)
-        if not poller.poll(1000 * PATIENCE_S):
-            raise TimeoutError("the client keeps the server waiting")
+# A head with one is none, however it goes on. (RFC 9112, section 2.2)
+BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
 class Connection:
     """A client's connection with the parser of its requests; `deadline` is when it is closed.
 
-    `sock` is a ClientSocket, or that of TLS. After its last answer a connection is read from until
-    the client has ended it too: closed at once, it could take back what was just sent (RFC 9112,
-    section 9.6).
+    After its last answer a connection is read from until the client has ended it too: closed at
+    once, it could take back what was just sent (RFC 9112, section 9.6).
     """
 
-    def __init__(self, cfg: Any, sock: Any, client: Any, server: Any) -> None:
+    def __init__(self, cfg: Any, sock: ClientSocket, client: Any, server: Any) -> None:
         self.sock = sock
         self.client = client
         self.server = server
-        self.parser: Any = http.get_parser(cfg, sock, client)
         self.deadline = 0.0
-        self.is_ending = False
+        # Whether what is being sent was the last answer.
+        self.is_last = False
+        self._parser: Any = http.get_parser(cfg, sock, client)
+        self._is_ending = False
         self._left = LARGEST_HEAD
         self._fd = sock.fileno()
         self._received = b""
+        self._is_too_long = False
         self._plain = PlainHeads(cfg, client)
         self._request: PlainRequest | None = None
 
     def fileno(self) -> int:
         """Return the file descriptor, also that of a connection which is closed."""
-        return int(self._fd)
+        return self._fd
+
+    @property
+    def event(self) -> int:
+        """What the connection waits for: the client takes an answer, or asks."""
+        return select.EPOLLOUT if self.sock.unsent else select.EPOLLIN
 
     def read_head(self) -> bool:
-        """Read what has come; True when a whole request head is there for the parser.
+        """Read what has come; True when there is a whole request head, or one that is none.
 
         Raises StopIteration at the end of the connection.
         """
-        try:
-            data = socket.socket.recv(self.sock, READ_BYTES, socket.MSG_DONTWAIT)
-        except BlockingIOError:
+        data = self.sock.receive(READ_BYTES)
+        if data is None:
             return False
         if not data:
             raise StopIteration
-        if self.is_ending:
-            return self._ignore(data)
-        received = self._received + data
-        # Empty lines may stand before a request.
-        if received.find(END_OF_HEAD) > 2 or len(received) > LARGEST_HEAD:
-            self._received = b""
-            self._request = self._plain.find_request(received)
-            if self._request is None:
-                self.parser.unreader.unread(received)
-            return True
-        self._received = received
-        return False
+        return self._ignore(data) if self._is_ending else self._add(data)
+
+    def has_next(self) -> bool:
+        """Say whether another whole request head has come together with the last one."""
+        unreader = self._parser.unreader
+        return bool(unreader.buf.getvalue()) and self._add(unreader.read())
 
     def next_request(self) -> Any:
-        """Return a request; raises what gunicorn's parser does, StopIteration at the end."""
+        """Return the request whose head has come; raises what gunicorn's parser does."""
+        if self._is_too_long:
+            raise http.errors.LimitRequestHeaders("the head does not end")
         request, self._request = self._request, None
-        return request or next(self.parser)
+        return request or next(self._parser)
 
-    def finish_request(self) -> bool:
-        """Read what the app left of the body of the last request; False if it is too much."""
-        return bool(self.parser.finish_body())
+    def wait_until(self, seconds: float) -> None:
+        """Have the connection closed if nothing comes for so long."""
+        self.deadline = time.monotonic() + seconds
+
+    def end(self) -> None:
+        """Say that nothing more will be sent; raises OSError where the client is gone."""
+        self._is_ending = True
+        self.sock.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close it."""
+        util.close(self.sock)
+
+    def _add(self, data: bytes) -> bool:
+        # An end may have come in two pieces.
+        start = max(0, len(self._received) - len(END) + 1)
+        received = self._received + data
+        self._is_too_long = len(received) > LARGEST_HEAD
+        if received.find(END, start) >= 0 or BARE_LF.search(received, start):
+            self._received = b""
+            self._is_too_long = False
+            self._request = self._plain.find_request(received)
+            if self._request is None:
+                self._parser.unreader.unread(received)
+            return True
+        self._received = received
+        return self._is_too_long
 
     def _ignore(self, data: bytes) -> bool:
         self._left -= len(data)
         if self._left <= 0:
             raise StopIteration
         return False
-
-    @property
-    def has_more(self) -> bool:
-        """Whether bytes of another request were received already."""
-        pending = getattr(self.sock, "pending", None)
-        return bool(self.parser.unreader.buf.getvalue()) or bool(pending and pending())
-
-    def wait_until(self, seconds: float) -> None:
-        """Have the connection closed if nothing comes for so long."""
-        self.deadline = time.monotonic() + seconds
-
-    def secure(self, cfg: Any) -> None:
-        """Greet the client, if that was not done yet; raises OSError if it speaks no TLS."""
-        if not isinstance(self.sock, ssl.SSLSocket):
-            self.sock.settimeout(PATIENCE_S)
-            self.sock = ssl_wrap_socket(self.sock, cfg)
-            self.parser = http.get_parser(cfg, self.sock, self.client)
-
-    def end(self) -> bool:
-        """Say that nothing more will be sent; False if the connection can be closed at once.
-
-        Raises OSError where the client is gone.
-        """
-        if isinstance(self.sock, ssl.SSLSocket):
-            util.close_graceful(self.sock)
-            return False
-        self.is_ending = True
-        self.sock.shutdown(socket.SHUT_WR)
-        return True
-
-    def close(self) -> None:
-        """Close it."""
-        util.close(self.sock)

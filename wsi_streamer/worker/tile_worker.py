@@ -6,16 +6,19 @@
 import errno
 import os
 import select
+import ssl
 import threading
 import time
 from contextlib import suppress
 from typing import Any
 
+from gunicorn.sock import ssl_context
 from gunicorn.workers.base import Worker
 
 from wsi_streamer.waiting import HOOK, BeforeWaiting
 from wsi_streamer.worker.answering import Answering
-from wsi_streamer.worker.connection import ClientSocket, Connection
+from wsi_streamer.worker.client_socket import PATIENCE_S, take_over
+from wsi_streamer.worker.connection import Connection
 from wsi_streamer.worker.turns import Turns
 
 # How often the main thread looks after the others.
@@ -28,6 +31,8 @@ FIRST_REQUEST_S = 20.0
 ENDING_S = 2.0
 # After so many requests that came together, others may be answered meanwhile.
 MOST_REQUESTS = 16
+# Of all answers together, what clients were slow to take.
+MOST_UNSENT = 64 * 1024 * 1024
 # Of accept(2): the client is gone, or another worker was faster.
 NOTHING_TO_ACCEPT = {errno.EAGAIN, errno.EWOULDBLOCK, errno.ECONNABORTED}
 
@@ -47,6 +52,8 @@ class TileWorker(Worker):
         self._answering = Answering(self, self._turns.step_aside)
         self._connections: dict[int, Connection] = {}
         self._is_accepting = False
+        self._accepting = threading.Lock()
+        self._tls: ssl.SSLContext | None = ssl_context(self.cfg) if self.cfg.is_ssl else None
         super().init_process()
 
     def run(self) -> None:
@@ -56,7 +63,7 @@ class TileWorker(Worker):
             hook.tell(self._turns.step_aside)
         for listener in self.sockets:
             listener.setblocking(False)
-        self._accept_more()
+        self._accept_if(True)
         for number in range(self.cfg.threads):
             threading.Thread(target=self._serve, name=f"tiles-{number}", daemon=True).start()
         while self.alive and self.ppid == os.getppid():
@@ -84,27 +91,29 @@ class TileWorker(Worker):
             if connection.deadline < now and self._turns.remove(connection):
                 self._forget(connection)
         if self.alive:
-            self._accept_more()
+            self._accept_if(self._has_room())
 
     def _finish(self) -> None:
         """Take no more connections, and give those that there are time for a last request."""
+        self._accept_if(False)
         for listener in self.sockets:
-            self._turns.remove(listener)
             listener.close()
-        end = time.monotonic() + ENDING_S
-        for connection in list(self._connections.values()):
-            connection.deadline = min(connection.deadline, end)
         last = time.monotonic() + self.cfg.graceful_timeout
-        while self._connections and time.monotonic() < last:
+        while self._connections and (now := time.monotonic()) < last:
+            for connection in list(self._connections.values()):
+                connection.deadline = min(connection.deadline, now + ENDING_S)
             self._look_after(LOOK_S / 2)
 
-    def _accept_more(self) -> None:
-        """Wait for connections, unless there are as many as there may be."""
-        wanted = len(self._connections) < self.cfg.worker_connections
-        if wanted != self._is_accepting:
-            self._is_accepting = wanted
-            for listener in self.sockets:
-                self._turns.add(listener) if wanted else self._turns.remove(listener)
+    def _has_room(self) -> bool:
+        return len(self._connections) < int(self.cfg.worker_connections)
+
+    def _accept_if(self, wanted: bool) -> None:
+        """Wait for connections, or wait for them no longer."""
+        with self._accepting:
+            if wanted != self._is_accepting:
+                self._is_accepting = wanted
+                for listener in self.sockets:
+                    self._turns.add(listener) if wanted else self._turns.remove(listener)
 
     def _serve(self) -> None:
         """Do the work of a thread."""
@@ -127,58 +136,91 @@ class TileWorker(Worker):
 
     def _accept(self, listener: Any) -> None:
         try:
-            sock, client = listener.accept()
+            connection = self._take_connection(listener)
         except OSError as exc:
             if exc.errno not in NOTHING_TO_ACCEPT:
                 self.log.error("cannot accept a connection: %s", exc)
-                # Out of file descriptors, say: asking again at once would not help.
-                time.sleep(LOOK_S)
+                # Out of file descriptors, say: the main thread will have it tried again.
+                self._accept_if(False)
             return
-        ours = ClientSocket(fileno=sock.detach())
-        ours.before_waiting = self._turns.step_aside
-        ours.setblocking(True)
-        connection = Connection(self.cfg, ours, client, listener.getsockname())
+        if connection is None:
+            return
         connection.wait_until(FIRST_REQUEST_S)
         self._connections[connection.fileno()] = connection
         self._turns.add(connection)
-        if len(self._connections) >= self.cfg.worker_connections:
-            self._accept_more()
+        if not self._has_room():
+            self._accept_if(False)
+
+    def _take_connection(self, listener: Any) -> Connection | None:
+        with self._accepting:
+            # Found ready before that, and perhaps about to be closed.
+            if not self._is_accepting:
+                return None
+            sock, client = listener.accept()
+            server = listener.getsockname()
+        ours = take_over(sock, self._tls)
+        ours.before_waiting = self._turns.step_aside
+        ours.may_keep = self._may_keep
+        ours.unsent = bytearray()
+        return Connection(self.cfg, ours, client, server)
+
+    def _may_keep(self, size: int) -> bool:
+        unsent = sum(len(it.sock.unsent) for it in list(self._connections.values()))
+        return unsent + size <= MOST_UNSENT
 
     def _handle(self, connection: Connection) -> None:
-        """Answer what a connection asks, and put it back or close it."""
+        """Do what a connection is ready for, and put it back or close it."""
         keep = False
         try:
-            keep = self._answer_some(connection)
+            self._answer_some(connection)
+            keep = True
         except (StopIteration, OSError):
-            keep = False
+            pass
         finally:
-            if keep:
-                self._turns.end(connection, keep=True)
-            else:
-                self._drop(connection)
+            self._turns.end(connection, keep=keep, event=connection.event)
+            if not keep:
+                self._forget(connection)
 
-    def _answer_some(self, connection: Connection) -> bool:
-        """Answer the requests that have come; False if the connection is done with."""
-        if self.cfg.is_ssl:
-            # Without TLS it can be seen whether a request has come; with it, reading may wait.
-            self._turns.step_aside()
-            connection.secure(self.cfg)
-        elif not connection.read_head():
-            return True
+    def _answer_some(self, connection: Connection) -> None:
+        """Answer the requests that have come.
+
+        Raises StopIteration or OSError if the connection is done with.
+        """
+        if connection.sock.unsent:
+            has_request = self._send_rest(connection) and connection.has_next()
+        else:
+            has_request = connection.read_head()
         answered = 0
-        while self._answering.answer(connection):
-            if not connection.has_more:
-                connection.wait_until(self.cfg.keepalive if self.alive else ENDING_S)
-                return True
+        while has_request:
+            goes_on = self._answering.answer(connection)
+            if connection.sock.unsent:
+                connection.is_last = not goes_on
+                connection.wait_until(PATIENCE_S)
+                # What it waits for has changed.
+                self._turns.step_aside()
+                return
+            self._go_on(connection) if goes_on else self._end(connection)
+            has_request = goes_on and connection.has_next()
             answered += 1
             if answered == MOST_REQUESTS:
                 self._turns.step_aside()
-        connection.wait_until(ENDING_S)
-        return connection.end()
 
-    def _drop(self, connection: Connection) -> None:
-        self._turns.end(connection, keep=False)
-        self._forget(connection)
+    def _send_rest(self, connection: Connection) -> bool:
+        """Send what a client was slow to take; True if it may be answered more."""
+        self._turns.step_aside()
+        if connection.sock.send_rest():
+            connection.wait_until(PATIENCE_S)
+        if connection.sock.unsent:
+            return False
+        self._end(connection) if connection.is_last else self._go_on(connection)
+        return not connection.is_last
+
+    def _go_on(self, connection: Connection) -> None:
+        connection.wait_until(self.cfg.keepalive if self.alive else ENDING_S)
+
+    def _end(self, connection: Connection) -> None:
+        connection.wait_until(ENDING_S)
+        connection.end()
 
     def _forget(self, connection: Connection) -> None:
         self._connections.pop(connection.fileno(), None)
