@@ -39,7 +39,12 @@ class TileLane:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
         target = PLAIN_TILE.fullmatch(environ.get("RAW_URI", ""))
-        if target is None or environ["REQUEST_METHOD"] != "GET":
+        # An app that is mounted somewhere sees another path than the one that was sent.
+        if (
+            target is None
+            or environ["REQUEST_METHOD"] != "GET"
+            or environ["PATH_INFO"] != target[1]
+        ):
             return self._app(environ, start_response)
         try:
             image = self._find_tile(environ, *target.groups(""))
