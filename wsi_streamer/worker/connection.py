@@ -33,7 +33,6 @@ class Connection:
         self.is_last = False
         self._parser: Any = http.get_parser(cfg, sock, client)
         self._is_ending = False
-        self._left = LARGEST_HEAD
         self._fd = sock.fileno()
         self._received = b""
         self._is_too_long = False
@@ -59,7 +58,7 @@ class Connection:
             return False
         if not data:
             raise StopIteration
-        return self._ignore(data) if self._is_ending else self._add(data)
+        return not self._is_ending and self._add(data)
 
     def has_next(self) -> bool:
         """Say whether another whole request head has come together with the last one."""
@@ -100,9 +99,3 @@ class Connection:
             return True
         self._received = received
         return self._is_too_long
-
-    def _ignore(self, data: bytes) -> bool:
-        self._left -= len(data)
-        if self._left <= 0:
-            raise StopIteration
-        return False
