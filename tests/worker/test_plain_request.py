@@ -74,7 +74,7 @@ def parts(request):
     }
 
 
-@settings(max_examples=600, deadline=None, derandomize=True)
+@settings(max_examples=400, deadline=None, derandomize=True)
 @given(head=st.one_of(HEADS, damaged()))
 @example(LINE + BROWSER + b"\r\n")
 @example(LINE + b"Host: a\r\n\r\nX: c\r\nGE")
