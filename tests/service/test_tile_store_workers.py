@@ -47,6 +47,28 @@ print([os.waitpid(fork(check), 0)[1] for _ in range(4)])
     assert run_processes(script, folder) == "[0, 0, 0, 0]"
 
 
+def test_writing_keeps_the_locks_that_other_workers_look_for(folder: Path) -> None:
+    # On byte 128 each process that has the index of the log mapped holds a lock: without one the
+    # next process cuts the file short, and the others die of SIGBUS (SQLite, os_unix.c).
+    script = """
+import fcntl
+store = TileStore(folder, 10_000_000, open_timeout_s=10)
+for col in range(3):
+    store.put(make_key(col=col), tile(col))
+def check():
+    with (folder / "cache.db-shm").open("r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 128)
+        except OSError:
+            os._exit(0)
+    os._exit(1)
+for thread in threading.enumerate()[1:]:
+    thread.join()
+print(os.waitpid(fork(check), 0)[1])
+"""
+    assert run_processes(script, folder) == "0"
+
+
 def test_a_worker_forked_from_a_process_that_used_the_store_opens_its_own(folder: Path) -> None:
     script = """
 store = TileStore(folder, 10_000_000, open_timeout_s=10)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import diskcache
 
+from wsi_streamer.service.log_index import LogIndex
 from wsi_streamer.service.safe_disk import SafeDisk
 
 DATABASE = "cache.db"
@@ -124,7 +125,7 @@ class TileCache(diskcache.Cache):
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self.path = directory / DATABASE
-        self._log_index = directory / f"{DATABASE}-shm"
+        self._log_index = LogIndex(directory / f"{DATABASE}-shm")
         self._log_bytes = min(max(max_bytes // 20, SHORTEST_LOG), LONGEST_LOG)
         self._longest_log = self._log_bytes + max_bytes // 20
         self._turn_bytes = min(max_bytes // 20, LARGEST_TURN)
@@ -258,11 +259,7 @@ class TileCache(diskcache.Cache):
 
     def _log_size(self) -> int:
         """Return the bytes of the log; 0 if all of it is in the database: it begins anew then."""
-        try:
-            with self._log_index.open("rb", buffering=0) as file:
-                header = file.read(LOG_FRAMES.size)
-        except FileNotFoundError:
-            return 0
+        header = self._log_index.read(LOG_FRAMES.size)
         if len(header) < LOG_FRAMES.size:
             return 0
         pages, copied = LOG_FRAMES.unpack(header)
