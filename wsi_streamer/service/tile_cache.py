@@ -199,6 +199,9 @@ class TileCache(diskcache.Cache):
             with self._write_turn():
                 self._bound_log()
                 with self.transact():
+                    # Other workers may have written since.
+                    if self._log_size() > self._longest_log:
+                        raise diskcache.Timeout("a reader holds on to the log")
                     self._save_turn(turn)
 
     def _turns(self, entries: Sequence[tuple[str, bytes]]) -> Iterator[list[tuple[str, bytes]]]:
@@ -247,15 +250,11 @@ class TileCache(diskcache.Cache):
         # is at it, and after WRITE_WAIT_S if somebody reads all the while: then not so soon again.
         # TRUNCATE would give the file back, and the kernel find it anew: writing takes 1.6 times
         # as long.
-        size = self._log_size()
         start = time.monotonic()
-        if size > self._log_bytes and start >= self._next_copy:
+        if self._log_size() > self._log_bytes and start >= self._next_copy:
             ((is_busy, _, _),) = self._sql("PRAGMA wal_checkpoint(RESTART)").fetchall()
             end = time.monotonic()
             self._next_copy = end + 10 * (end - start) if is_busy else end
-            size = self._log_size()
-        if size > self._longest_log:
-            raise diskcache.Timeout("a reader holds on to the log")
 
     def _log_size(self) -> int:
         """Return the bytes of the log; 0 if all of it is in the database: it begins anew then."""
