@@ -125,7 +125,6 @@ class TileCache(diskcache.Cache):
 
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self.path = directory / DATABASE
-        self._log_index = LogIndex(directory / f"{DATABASE}-shm")
         self._log_bytes = min(max(max_bytes // 20, SHORTEST_LOG), LONGEST_LOG)
         self._longest_log = self._log_bytes + max_bytes // 20
         self._turn_bytes = min(max_bytes // 20, LARGEST_TURN)
@@ -146,6 +145,8 @@ class TileCache(diskcache.Cache):
             sqlite_synchronous=0,
         )
         self.identity = file_identity(self.path)
+        # After the connections, which so are closed before it.
+        self._log_index = LogIndex(directory / f"{DATABASE}-shm")
         # This connection belongs to the thread that opens; others make their own.
         self.close()
 
