@@ -159,6 +159,8 @@ class StoredTiles:
         # Who waits for a run that is read ahead will soon want the next one.
         self.follow(request)
         tile = flight.wait(request.address, self._patience_s)
+        if tile is None and self._max_ahead:
+            tile = self._find(request)
         if tile is None:
             # If the others failed, this one finds out for itself why.
             return self._read_alone(request)[0]
@@ -241,8 +243,8 @@ class StoredTiles:
                 self._read_beside(request, (col, address.row), 0)
 
     def _read_beside(self, request: Request, tile: tuple[int, int], down: int) -> None:
-        first = TileAddress(request.address.level, *tile)
-        ahead = replace(request, address=first, step=Step(is_near=True, down=0))
+        address = TileAddress(request.address.level, *tile)
+        ahead = replace(request, address=address, step=Step(is_near=True, down=0))
         self._background.run(partial(self._try_ahead, ahead, down))
 
     def _try_ahead(self, request: Request, down: int) -> None:
@@ -253,14 +255,14 @@ class StoredTiles:
         if not is_ours:
             return
         release = self._locks.find(name)
-        tiles: Tiles = {}
+        tiles, is_new = Tiles(), False
         try:
             try:
                 if release is not None:
-                    tiles = self._read_unknown(request, run, down)
+                    tiles, is_new = self._find_or_read(request, run, down)
             finally:
                 self._flights.land(name, flight, tiles)
-            if tiles:
+            if is_new:
                 self._store.keep(request.opened, run, tiles, None)
         except WsiError as exc:
             log.debug("reading ahead failed: %s", exc)
@@ -270,13 +272,16 @@ class StoredTiles:
             if release is not None:
                 release()
 
-    def _read_unknown(self, request: Request, run: RunName, down: int) -> Tiles:
-        """Return the tiles of a run, none if it was read before."""
+    def _find_or_read(self, request: Request, run: RunName, down: int) -> tuple[Tiles, bool]:
+        """Return the tiles of a run, and whether they are new; none if it was read lately."""
         opened = request.opened
-        if self._was_read(opened, run) or self._store.find(opened, run) is not None:
-            return {}
+        tiles = {} if self._was_read(opened, run) else self._store.find(opened, run)
+        if tiles is not None:
+            # Who read it did so for the same viewer, some of whose requests come here.
+            self._remember(opened, tiles)
+            return tiles, False
         self._untouched.put((opened.keys, run), down, 1)
-        return self._read_together(request, run)
+        return self._read_together(request, run), True
 
     def _name(self, request: Request) -> RunName:
         return name_run(request.opened.slide, request.address, self._max_ahead)

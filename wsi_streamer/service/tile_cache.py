@@ -24,7 +24,8 @@ WRITE_WAIT_S = 0.2
 # Of a database that is made; an older one keeps its own. Writing 230 KB takes 364 us with pages of
 # 8 KB, 279 with 32: but there a tile of 17 KB takes a page by itself.
 PAGE = 16384
-# The write-ahead log holds this before it is copied into the database, or a twentieth of the store.
+# The write-ahead log holds this before it is copied into the database, or a twentieth of the store;
+# while a reader holds on to it, a 25th of the store more.
 LONGEST_LOG = 4 * 1024 * 1024
 SHORTEST_LOG = 64 * 1024
 # Where the index of the log says how many pages that holds, and how many of them are in the
@@ -126,7 +127,7 @@ class TileCache(diskcache.Cache):
     def __init__(self, directory: Path, max_bytes: int) -> None:
         self.path = directory / DATABASE
         self._log_bytes = min(max(max_bytes // 20, SHORTEST_LOG), LONGEST_LOG)
-        self._longest_log = self._log_bytes + max_bytes // 20
+        self._longest_log = self._log_bytes + max_bytes // 25
         self._turn_bytes = min(max_bytes // 20, LARGEST_TURN)
         self._next_copy = time.monotonic()
         self._writing = threading.Lock()
