@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -48,6 +48,19 @@ def writer(store: TileStore) -> Iterator[StoreWriter]:
 
 
 @pytest.fixture
+def make_writer() -> Iterator[Callable[[TileStore], StoreWriter]]:
+    """Make writers of stores, which are empty in the end."""
+    made: list[StoreWriter] = []
+
+    def make(store: TileStore) -> StoreWriter:
+        made.append(StoreWriter(store.put_many))
+        return made[-1]
+
+    yield make
+    assert all(writer.flush(10) for writer in made)
+
+
+@pytest.fixture
 def registry(tmp_path: Path, store: TileStore, writer: StoreWriter, clock: Clock) -> SlideRegistry:
     mapper = DirectMapper(LocalStorage(tmp_path), EXTENSIONS, max_list_calls=20)
     return SlideRegistry(
@@ -59,13 +72,26 @@ def registry(tmp_path: Path, store: TileStore, writer: StoreWriter, clock: Clock
 def service(
     tmp_path: Path, store: TileStore, writer: StoreWriter, registry: SlideRegistry
 ) -> TileService:
-    mapper = DirectMapper(LocalStorage(tmp_path), EXTENSIONS, max_list_calls=20)
+    return make_service(tmp_path, store, writer, registry)
+
+
+@pytest.fixture
+def other_service(
+    tmp_path: Path, store: TileStore, writer: StoreWriter, registry: SlideRegistry
+) -> TileService:
+    """That of another worker, which shares the store and what is known of slides."""
+    return make_service(tmp_path, store, writer, registry)
+
+
+def make_service(
+    folder: Path, store: TileStore, writer: StoreWriter, registry: SlideRegistry
+) -> TileService:
     return TileService(
-        mapper,
+        DirectMapper(LocalStorage(folder), EXTENSIONS, max_list_calls=20),
         registry,
         RegionReader(PixelCache(10_000_000), max_pixels=10_000_000),
         StoredTiles(
-            ReadingLocks(tmp_path / "reading.lock"),
+            ReadingLocks(folder / "reading.lock"),
             RunStore(store, writer),
             max_ahead=200_000,
             max_memory=1_000_000,

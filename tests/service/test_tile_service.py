@@ -7,11 +7,12 @@ import pytest
 from PIL import Image
 
 from tests import slides
-from tests.slides import flat, gradient, make_pyramid, make_svs
+from tests.slides import JPEG2000_RGB, flat, gradient, make_pyramid, make_svs
 from tests.slides.page import RGB
 from wsi_streamer.errors import InvalidLevel, SlideNotFound, TileOutOfBounds, UnsupportedFormat
 from wsi_streamer.model.geometry import Region, ScaledRegion
 from wsi_streamer.model.tile import TileAddress
+from wsi_streamer.service import encoding
 from wsi_streamer.service.image_cache import ImageCache
 
 
@@ -34,13 +35,35 @@ def test_each_tile_shows_its_part_cropped_to_the_level(tmp_path, service):
 
 def test_a_tile_is_made_once_and_then_comes_from_the_store(tmp_path, service, monkeypatch):
     make_svs(tmp_path / "s.svs")
-    first = service.tile("s.svs", TileAddress(0, 1, 1), None)
-    monkeypatch.setattr(
-        "wsi_streamer.service.encoding.decode_tile", lambda _: pytest.fail("decoded again")
-    )
-    again = service.tile("s.svs", TileAddress(0, 1, 1), None)
+    first = service.tile("s.svs", TileAddress(0, 1, 1), 70)
+    monkeypatch.setattr(encoding, "decode_tile", lambda _: pytest.fail("decoded again"))
+    again = service.tile("s.svs", TileAddress(0, 1, 1), 70)
     assert (first.cache_hit, again.cache_hit) == (False, True)
     assert (first.data, first.etag) == (again.data, again.etag)
+
+
+def test_what_was_decoded_for_a_viewer_is_not_decoded_again_in_another_worker(
+    tmp_path, service, other_service, writer, monkeypatch
+):
+    make_svs(tmp_path / "s.svs", compression=JPEG2000_RGB, tile=(64, 64))
+    places = [TileAddress(0, col, 1) for col in range(6)]
+    seen = [service.tile("s.svs", it, None).data for it in places]
+    assert writer.flush(10)
+    monkeypatch.setattr(encoding, "decode_tile", lambda _: pytest.fail("decoded again"))
+    assert [other_service.tile("s.svs", it, None).data for it in places] == seen
+
+
+def test_nothing_is_decoded_by_a_thread_that_others_wait_for(tmp_path, service, monkeypatch):
+    make_svs(tmp_path / "s.svs", compression=JPEG2000_RGB, tile=(64, 64))
+    told = []
+    service._before_waiting.tell(lambda: told.append(True))
+    decode = encoding.decode_tile
+    monkeypatch.setattr(encoding, "decode_tile", lambda it: (told.append(False), decode(it))[1])
+    for col in range(6):
+        service.tile("s.svs", TileAddress(0, col, 1), None)
+    decoded = [number for number, is_told in enumerate(told) if not is_told]
+    assert len(decoded) == 6
+    assert all(told[number - 1] for number in decoded)
 
 
 def test_qualities_do_not_get_in_each_others_way(tmp_path, service):
@@ -57,7 +80,7 @@ def test_qualities_do_not_get_in_each_others_way(tmp_path, service):
 def test_who_has_a_tile_gets_it_from_no_cache_and_no_storage(tmp_path, service, monkeypatch):
     make_svs(tmp_path / "s.svs")
     etag = service.tile("s.svs", TileAddress(0, 1, 1), None).etag
-    for name in ("find_remembered", "find_stored"):
+    for name in ("find_remembered", "find_either"):
         monkeypatch.setattr(ImageCache, name, lambda *_: pytest.fail("looked up"))
     again = service.tile("s.svs", TileAddress(0, 1, 1), None, lambda it: it == etag)
     assert (again.is_unchanged, again.data, again.etag) == (True, b"", etag)

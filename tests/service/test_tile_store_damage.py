@@ -131,7 +131,7 @@ DAMAGES = {
         "UPDATE Cache SET value ="
         " CAST(substr(value, 1, 2000) || randomblob(length(value) - 2000) AS BLOB)"
     ),
-    "another version": "UPDATE Cache SET value = CAST(x'5753497401' || substr(value, 6) AS BLOB)",
+    "another version": "UPDATE Cache SET value = CAST(x'5753497463' || substr(value, 6) AS BLOB)",
     "text": "UPDATE Cache SET value = 'text'",
     "text that is not UTF-8": "UPDATE Cache SET value = CAST(x'ff' AS TEXT)",
     "number": "UPDATE Cache SET value = 5",
@@ -148,6 +148,17 @@ def test_a_damaged_tile_is_made_anew_not_served(
     assert store.get(KEY) is None
     assert store.get(OTHER) is None
     assert not row_exists(folder, KEY)
+    store.put(KEY, TILE)
+    assert store.get(KEY) == TILE
+
+
+def test_a_tile_of_an_older_release_is_a_miss_and_no_damage(
+    store: TileStore, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    older = "UPDATE Cache SET value = CAST(x'5753497401' || substr(value, 6) AS BLOB)"
+    write_sql(folder, older)
+    assert store.get(KEY) is None
+    assert not caplog.records
     store.put(KEY, TILE)
     assert store.get(KEY) == TILE
 

@@ -293,6 +293,22 @@ def test_a_connection_idle_for_long_is_not_trusted(pairs: Pairs) -> None:
         idle.take(0)
 
 
+def test_a_spare_that_nobody_used_for_long_is_replaced_before_it_is_wanted(pairs: Pairs) -> None:
+    now = 1000.0
+    idle = IdleConnections(3, lambda: now)
+    old = pairs.make()
+    assert idle.take_right(2)
+    idle.add_spare(old)
+    assert idle.take_right(2)
+    idle.give_back(pairs.make())
+    assert not idle.lacks(2)
+
+    now += MAX_IDLE_S + 1
+    assert idle.lacks(2)
+    assert idle.take_right(2)
+    assert old.sock is None
+
+
 def test_whoever_waits_gets_what_comes_back(pairs: Pairs) -> None:
     idle = IdleConnections(1)
     assert idle.take(0) is None

@@ -7,7 +7,7 @@ from wsi_streamer.imaging.decode import decode_tile
 from wsi_streamer.imaging.encode import encode_like
 from wsi_streamer.imaging.joined_jpeg import Head, join_tables
 from wsi_streamer.imaging.quantisation import estimate_quality
-from wsi_streamer.model.tile import Codec, EncodedTile, Photometric
+from wsi_streamer.model.tile import Codec, EncodedTile, Photometric, PixelLayout
 
 # Photometric and samples whose decoded pixels need no change to be what is shown.
 SHOWN_AS_STORED = {
@@ -37,8 +37,7 @@ def find_source_jpeg(tile: EncodedTile) -> SourceJpeg | None:
     Raises DecodeError for what `decode_tile` refuses by its headers.
     """
     layout = tile.layout
-    shown = (layout.photometric, layout.samples)
-    if layout.codec is not Codec.JPEG or shown not in SHOWN_AS_STORED or len(tile.parts) != 1:
+    if not is_shown_as_stored(layout) or len(tile.parts) != 1:
         return None
     joined = join_tables(tile.parts[0], layout, tile.size)
     head = joined.head
@@ -51,6 +50,12 @@ def find_source_jpeg(tile: EncodedTile) -> SourceJpeg | None:
     if width == tile.visible.width and height == tile.visible.height:
         return SourceJpeg(joined.data, quality, is_source=True)
     return SourceJpeg(_crop(tile, head), quality, is_source=False)
+
+
+def is_shown_as_stored(layout: PixelLayout) -> bool:
+    """Say whether the decoded pixels of tiles are what is shown of them."""
+    shown = (layout.photometric, layout.samples)
+    return layout.codec is Codec.JPEG and shown in SHOWN_AS_STORED
 
 
 def _crop(tile: EncodedTile, head: Head) -> bytes:

@@ -28,8 +28,12 @@ class Background:
                 self._waiting = 0
             if self._waiting >= MAX_WAITING:
                 return False
+            try:
+                future = self._pool.submit(work)
+            except RuntimeError:
+                # The system has no thread left, or the process is about to end.
+                return False
             self._waiting += 1
-            future = self._pool.submit(work)
         future.add_done_callback(self._count_down)
         return True
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from wsi_streamer.imaging.color import Pixels
 from wsi_streamer.imaging.decode import decode_tile
 from wsi_streamer.imaging.encode import encode_jpeg
-from wsi_streamer.imaging.source_jpeg import find_source_jpeg
+from wsi_streamer.imaging.source_jpeg import find_source_jpeg, is_shown_as_stored
 from wsi_streamer.model.tile import EncodedTile
 from wsi_streamer.service.finished_image import FinishedImage
 
@@ -23,6 +23,12 @@ class Encoding:
     def passes(self, quality: int | None) -> bool:
         """Say whether stored JPEG tiles leave as they are where `quality` is asked for."""
         return quality is None and self.passes_source
+
+    def is_spliced(self, tile: EncodedTile, quality: int | None) -> bool:
+        """Say whether a stored tile leaves as it is, which takes no decoding."""
+        return (
+            self.passes(quality) and tile.size == tile.visible and is_shown_as_stored(tile.layout)
+        )
 
     def encode(self, pixels: Pixels, quality: int | None) -> FinishedImage:
         """Return an image of pixels; raises EncodeError."""

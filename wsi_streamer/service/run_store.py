@@ -44,6 +44,10 @@ class RunStore:
         except (struct.error, ValueError):
             return None
 
+    def takes(self, tiles: Tiles) -> bool:
+        """Say whether the store has room for a run of these tiles."""
+        return self._store.takes(sum(len(part) for tile in tiles.values() for part in tile.parts))
+
     def keep(self, opened: OpenedSlide, run: RunName, tiles: Tiles, stored: Release | None) -> None:
         """Have a run written, and call `stored` when other workers can find it; None: write it."""
         entry = self.key(opened, run), pack(tiles)

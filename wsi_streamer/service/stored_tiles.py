@@ -63,12 +63,12 @@ class StoredTiles:
         self._patience_s = patience_s
         self._flights = Flights()
         self._background = Background()
-        self._tiles: MemoryLru[tuple[SlideKeys, TileAddress], EncodedTile] = MemoryLru(max_memory)
+        self._tiles: MemoryLru[tuple[SlideKeys, TileAddress], StoredTile] = MemoryLru(max_memory)
         self._runs: MemoryLru[tuple[SlideKeys, RunName], float] = MemoryLru(REMEMBERED_RUNS)
         # Runs that were read ahead and of which nothing was wanted yet, and where they lead to.
         self._untouched: MemoryLru[tuple[SlideKeys, RunName], int] = MemoryLru(REMEMBERED_RUNS)
 
-    def take(self, request: Request) -> EncodedTile | None:
+    def take(self, request: Request) -> StoredTile | None:
         """Return a tile that was read ahead and is in memory, None if it is not; once only."""
         tile = self._tiles.pop((request.opened.keys, request.address))
         if tile is not None:
@@ -79,27 +79,27 @@ class StoredTiles:
         """Return the key of the run in which the store may have a tile, None without runs."""
         return self._store.key(request.opened, self._name(request)) if self._max_ahead else None
 
-    def open_run(self, request: Request, packed: bytes | None) -> EncodedTile | None:
+    def open_run(self, request: Request, packed: bytes | None) -> StoredTile | None:
         """Return a tile of a run that was found by its key, None if it is not in it."""
         if packed is None:
             return None
         run = self._name(request)
         return self._found(request, self._store.unpack(request.opened, run, packed))
 
-    def _find(self, request: Request) -> EncodedTile | None:
+    def _find(self, request: Request) -> StoredTile | None:
         """Return a tile that was read ahead and is in memory or in the store, None if it is not."""
         return self.take(request) or self._found(
             request, self._store.find(request.opened, self._name(request))
         )
 
-    def _found(self, request: Request, tiles: Tiles | None) -> EncodedTile | None:
+    def _found(self, request: Request, tiles: Tiles | None) -> StoredTile | None:
         """Return a tile of a run that was found, and remember the others."""
         if not tiles or request.address not in tiles:
             return None
         tile = tiles.pop(request.address)
         self._remember(request.opened, tiles)
         self.follow(request)
-        return tile
+        return StoredTile(tile, is_kept=True)
 
     def read(self, request: Request) -> StoredTile:
         """Return a stored tile that is neither in memory nor in the store.
@@ -120,9 +120,9 @@ class StoredTiles:
         requests = {it: Request(opened, it, step) for it in addresses}
         tiles = {}
         for address, request in requests.items():
-            tile = self._find(request)
-            if tile is not None:
-                tiles[address] = tile
+            found = self._find(request)
+            if found is not None:
+                tiles[address] = found.tile
         missing = [it for it in requests if it not in tiles]
         runs = {self._name(requests[it]): requests[it] for it in missing}
         if not step.is_near or any(self._was_read(opened, run) for run in runs):
@@ -133,7 +133,7 @@ class StoredTiles:
                 self._background.run(partial(self._try_ahead, request, 0))
             for address in missing:
                 request = requests[address]
-                tiles[address] = self.take(request) or self.read(request).tile
+                tiles[address] = (self.take(request) or self.read(request)).tile
         return [tiles[address] for address in addresses]
 
     def follow(self, request: Request) -> None:
@@ -159,13 +159,11 @@ class StoredTiles:
         # Who waits for a run that is read ahead will soon want the next one.
         self.follow(request)
         tile = flight.wait(request.address, self._patience_s)
-        if tile is None and self._max_ahead:
-            tile = self._find(request)
-        if tile is None:
-            # If the others failed, this one finds out for itself why.
-            return self._read_alone(request)[0]
-        self._tiles.pop((request.opened.keys, request.address))
-        return StoredTile(tile, is_kept=True)
+        found = self._find(request) if self._max_ahead else None
+        if found is not None:
+            return found
+        # If the others failed, this one finds out for itself why.
+        return StoredTile(tile, is_kept=False) if tile else self._read_alone(request)[0]
 
     def _read_alone(self, request: Request) -> tuple[StoredTile, Tiles]:
         tiles = request.opened.read_tiles((request.address,))
@@ -182,22 +180,23 @@ class StoredTiles:
                 release()
             self._remember(request.opened, tiles)
         else:
-            if request.step.down:
-                self._read_ahead(request, request.step.down)
-            self._read_aside(request)
             release = release or _nothing
             try:
+                if request.step.down:
+                    self._read_ahead(request, request.step.down)
+                self._read_aside(request)
                 tiles = self._read_together(request, run)
                 # The lock is let go of when other workers can find the run.
                 self._store.keep(request.opened, run, tiles, release)
             except BaseException:
                 release()
                 raise
-        self._tiles.pop((request.opened.keys, request.address))
-        tile = tiles.get(request.address)
-        if tile is None:
-            return self._read_alone(request)
-        return StoredTile(tile, is_kept=True), tiles
+        wanted = self._tiles.pop((request.opened.keys, request.address))
+        if wanted is None:
+            # It lies apart from its run, or is too large to be remembered.
+            wanted, alone = self._read_alone(request)
+            tiles = tiles | alone
+        return wanted, tiles
 
     def _read_together(self, request: Request, run: RunName) -> Tiles:
         """Return the tiles of a run, all of them remembered."""
@@ -205,13 +204,13 @@ class StoredTiles:
         addresses = opened.slide.run_around(request.address, self._max_ahead)
         tiles = opened.read_tiles(addresses)
         self._runs.put((opened.keys, run), time.monotonic(), 1)
-        self._remember(opened, tiles)
+        self._remember(opened, tiles, is_kept=self._store.takes(tiles))
         return tiles
 
-    def _remember(self, opened: OpenedSlide, tiles: Tiles) -> None:
+    def _remember(self, opened: OpenedSlide, tiles: Tiles, *, is_kept: bool = True) -> None:
         for address, tile in tiles.items():
             size = sum(map(len, tile.parts)) + OVERHEAD
-            self._tiles.put((opened.keys, address), tile, size)
+            self._tiles.put((opened.keys, address), StoredTile(tile, is_kept), size)
 
     def _wait_for_others(
         self, request: Request, run: RunName

@@ -61,6 +61,10 @@ FIND_OLDEST = "SELECT IFNULL(LENGTH(value), 0) FROM Cache ORDER BY access_time L
 EVICT = "DELETE FROM Cache WHERE rowid IN (SELECT rowid FROM Cache ORDER BY access_time LIMIT ?)"
 
 
+class WriterBusy(Exception):
+    """Another thread of this process writes for too long."""
+
+
 class ThreadEnd:
     """Closes a connection when the thread, or the cache, that alone holds this object is gone.
 
@@ -239,7 +243,7 @@ class TileCache(diskcache.Cache):
         # SQLite waits for its lock by sleeping ever longer: threads queue up better by ours.
         # diskcache also asserts that one transaction of a Cache runs at a time.
         if not self._writing.acquire(timeout=WRITE_WAIT_S):
-            raise diskcache.Timeout("another thread writes")
+            raise WriterBusy("another thread writes")
         try:
             yield
         finally:

@@ -26,6 +26,9 @@ class Runs(Protocol):
     def unpack(self, opened: OpenedSlide, run: RunName, packed: bytes) -> Tiles | None:
         """Return the tiles of a run that was found by its key; None if it is none."""
 
+    def takes(self, tiles: Tiles) -> bool:
+        """Say whether a run of these tiles would be kept."""
+
     def keep(self, opened: OpenedSlide, run: RunName, tiles: Tiles, stored: Release | None) -> None:
         """Have a run kept, and call `stored` when other workers can find it.
 

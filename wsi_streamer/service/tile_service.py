@@ -10,7 +10,7 @@ from wsi_streamer.mappers.base import Mapper
 from wsi_streamer.model.geometry import ScaledRegion, Size
 from wsi_streamer.model.page import Page
 from wsi_streamer.model.slide import Level, SlideInfo
-from wsi_streamer.model.tile import EncodedTile, RenderedImage, TileAddress
+from wsi_streamer.model.tile import RenderedImage, TileAddress
 from wsi_streamer.service.encoding import Encoding
 from wsi_streamer.service.finished_image import FinishedImage
 from wsi_streamer.service.image_cache import ImageCache
@@ -162,27 +162,23 @@ class TileService:
         if found:
             self._tiles.follow(request)
             return found
-        if tile is not None and self._encoding.passes(quality):
+        if tile is not None and self._encoding.is_spliced(tile.tile, quality):
             # It is made in less time than it takes to see whether somebody else does.
-            made = self._encoding.image_of(tile, quality)
-            self._cache.remember(key, made)
+            made = self._make_tile(tile, key, quality)
             return self._finished(opened, key, made, is_hit=True)
         self._before_waiting()
         with self._making.hold(key.text):
             image = self._cache.find_remembered(key)
             is_hit = image is not None
             if image is None:
-                image = self._make_tile(request, tile, key, quality)
+                image = self._make_tile(tile or self._tiles.read(request), key, quality)
         return self._finished(opened, key, image, is_hit=is_hit)
 
-    def _make_tile(
-        self, request: Request, tile: EncodedTile | None, key: ImageKey, quality: int | None
-    ) -> FinishedImage:
-        """Return the image of a stored tile, which is read unless it is given."""
-        stored = StoredTile(tile, is_kept=True) if tile else self._tiles.read(request)
+    def _make_tile(self, stored: StoredTile, key: ImageKey, quality: int | None) -> FinishedImage:
+        """Return the image of a stored tile, and keep it."""
         image = self._encoding.image_of(stored.tile, quality)
-        if stored.is_kept and self._encoding.passes(quality):
-            # What is made in a moment need not be stored twice.
+        if stored.is_kept and image.is_source:
+            # All workers have the tile, of which it is made in a moment.
             self._cache.remember(key, image)
         else:
             self._cache.keep(key, image)

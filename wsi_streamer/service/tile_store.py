@@ -16,7 +16,7 @@ from wsi_streamer.service.complaints import Complaints
 from wsi_streamer.service.keys import ImageKey
 from wsi_streamer.service.store_folder import is_damage, open_cache
 from wsi_streamer.service.store_opener import StoreOpener
-from wsi_streamer.service.tile_cache import WRITE_WAIT_S, TileCache
+from wsi_streamer.service.tile_cache import WRITE_WAIT_S, TileCache, WriterBusy
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +58,11 @@ def find_sealed(text: str, sealed: bytes) -> bytes | None:
     if (magic, version, length) != (MAGIC, FORMAT, len(data)) or digest != _digest(text, data):
         return None
     return data
+
+
+def is_of_older_release(sealed: bytes) -> bool:
+    """Say whether something was sealed in an older format, and will be written over."""
+    return sealed[: len(MAGIC)] == MAGIC and sealed[len(MAGIC) :][:1] < bytes([FORMAT])
 
 
 def _digest(text: str, data: bytes) -> bytes:
@@ -119,9 +124,14 @@ class TileStore:
         text, sealed = found
         data = find_sealed(text, sealed)
         if data is None:
-            self._discard(cache, text, "an entry of the tile store is damaged")
+            if not is_of_older_release(sealed):
+                self._discard(cache, text, "an entry of the tile store is damaged")
             return None
         return key if text == key.text else other, data
+
+    def takes(self, size: int) -> bool:
+        """Say whether something of `size` bytes is stored at all."""
+        return not self._is_closed and size <= self._max_bytes // LARGEST_PART
 
     def put(self, key: ImageKey, data: bytes) -> None:
         """Store an image, if that can be done at once."""
@@ -129,8 +139,7 @@ class TileStore:
 
     def put_many(self, images: Iterable[tuple[ImageKey, bytes]]) -> None:
         """Store some images in one transaction, if that can be done at once."""
-        largest = self._max_bytes // LARGEST_PART
-        fit = [(key.text, data) for key, data in images if len(data) <= largest]
+        fit = [(key.text, data) for key, data in images if self.takes(len(data))]
         cache = self._find_cache() if fit else None
         if cache is not None:
             self._write(
@@ -174,6 +183,8 @@ class TileStore:
             self._no_writes_until = now + WRITE_WAIT_S
         try:
             action()
+        except WriterBusy as exc:
+            self._complaints.warn("busy", f"something was not put into the tile store: {exc}")
         except (sqlite3.Error, diskcache.Timeout, OSError) as exc:
             self._recover(cache, "write", exc)
         else:

@@ -3,6 +3,7 @@
 import http.client
 import logging
 import threading
+import time
 import weakref
 
 from urllib3.connection import HTTPConnection
@@ -18,14 +19,15 @@ log = logging.getLogger(__name__)
 SPARES = 2
 # Nobody waits for a spare one.
 SPARE_CONNECT_S = 1.0
+# After one that could not be made.
+FIRST_REST_S, LONGEST_REST_S = 1.0, 60.0
 
 
 class KeptPool(HTTPConnectionPool):
     """Connections without TLS to one host, of which the last used is lent first.
 
     When few are left, more are made in the background, by one thread that ends when there are
-    enough, or one cannot be made. No other is started after what goes wrong until something has
-    gone well.
+    enough, or one cannot be made. Then none is tried for a while, twice as long each time.
     """
 
     # Whether there is a proxy that is not to read what passes.
@@ -36,7 +38,8 @@ class KeptPool(HTTPConnectionPool):
         super().__init__(host, port, **settings)  # type: ignore[arg-type]
         self._idle = IdleConnections(self.pool.maxsize if self.pool else 1)
         self._filling = threading.Lock()
-        self._answers = True
+        self._rest_until = time.monotonic()
+        self._rest_s = FIRST_REST_S
         weakref.finalize(self, self._idle.close)
 
     def take(self, wait_s: float) -> HTTPConnection:
@@ -71,14 +74,13 @@ class KeptPool(HTTPConnectionPool):
 
     def give_back(self, connection: HTTPConnection, *, keep: bool) -> None:
         """Take a connection back, to be used again or to be closed."""
-        self._answers = keep
         if not keep:
             connection.close()
         self._idle.give_back(connection if keep else None)
 
     def have_spares(self, count: int = SPARES) -> None:
         """Have connections made in the background until `count` are idle; costs nothing if so."""
-        if not (self._idle.lacks(count) and self._answers and self._filling.acquire(False)):
+        if not (self._idle.lacks(count) and self._may_try() and self._filling.acquire(False)):
             return
         try:
             threading.Thread(target=self._fill, args=(count,), name="spares", daemon=True).start()
@@ -89,7 +91,7 @@ class KeptPool(HTTPConnectionPool):
 
     def _fill(self, count: int) -> None:
         try:
-            while self._answers and self._idle.take_right(count):
+            while self._may_try() and self._idle.take_right(count):
                 self._add_spare()
         finally:
             self._filling.release()
@@ -104,9 +106,15 @@ class KeptPool(HTTPConnectionPool):
             log.debug("no spare connection to %s: %s", self.host, exc)
         finally:
             if is_open:
+                self._rest_s = FIRST_REST_S
                 self._idle.add_spare(connection)
             else:
+                self._rest_until = time.monotonic() + self._rest_s
+                self._rest_s = min(2 * self._rest_s, LONGEST_REST_S)
                 self.give_back(connection, keep=False)
+
+    def _may_try(self) -> bool:
+        return time.monotonic() >= self._rest_until
 
     def _make(self) -> HTTPConnection:
         connection = self._new_conn()

@@ -27,8 +27,13 @@ class IdleConnections:
         self._room = most
 
     def lacks(self, few: int) -> bool:
-        """Say whether fewer than `few` are idle, and one more may be made."""
-        return len(self._idle) < few and self._room > 0
+        """Say whether fewer than `few` are idle and not too old, and one more may be made."""
+        idle = self._idle
+        try:
+            return (len(idle) < few and self._room > 0) or self._is_old(idle[0])
+        except IndexError:
+            # Taken meanwhile: no lock is held here, for this is asked with each request.
+            return self._room > 0
 
     def take(self, wait_s: float) -> HTTPConnection | None:
         """Return the connection that was used last, or None, which is the right to make one.
@@ -42,7 +47,7 @@ class IdleConnections:
                 self._room -= 1
                 return None
             since, connection = self._idle.pop()
-        while self._clock() - since > MAX_IDLE_S or not is_quiet(connection):
+        while self._is_old((since, connection)) or not is_quiet(connection):
             connection.close()
             with self._freed:
                 if not self._idle:
@@ -53,10 +58,19 @@ class IdleConnections:
         return connection
 
     def take_right(self, few: int) -> bool:
-        """Take the right to make one more if fewer than `few` are idle; never waits for it."""
+        """Take the right to make one more if fewer than `few` are idle; never waits for it.
+
+        Those that have been idle for too long, at the bottom, are closed and do not count.
+        """
+        old = []
         with self._freed:
-            lacks = self.lacks(few)
+            while self._idle and self._is_old(self._idle[0]):
+                old.append(self._idle.pop(0)[1])
+            self._room += len(old)
+            lacks = len(self._idle) < few and self._room > 0
             self._room -= lacks
+        for connection in old:
+            connection.close()
         return lacks
 
     def give_back(self, connection: HTTPConnection | None) -> None:
@@ -79,6 +93,9 @@ class IdleConnections:
         while self._idle:
             _, connection = self._idle.pop()
             connection.close()
+
+    def _is_old(self, entry: tuple[float, HTTPConnection]) -> bool:
+        return self._clock() - entry[0] > MAX_IDLE_S
 
     def _is_free(self) -> bool:
         return bool(self._idle or self._room)
