@@ -19,6 +19,7 @@ from bench.stage import WARM_UP_TILES, Stage
 from bench.trials import TRIALS, VARIANTS, Run, Trial
 
 RESULTS = WORK / "results.json"
+PART_RESULTS = WORK / "results-of-a-part.json"
 REPORT = ROOT / "docs" / "performance.md"
 QUICK_SCALE = 0.1
 
@@ -89,20 +90,23 @@ def main() -> None:
     options = read_options()
     # Everything that runs is ended by context managers: a signal has to pass through them.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    is_part = bool(options.quick or options.only or options.peers)
+    # A part of it must not take the place of the whole.
+    results = PART_RESULTS if is_part else RESULTS
     if not options.report:
         record = run_all(options)
         WORK.mkdir(exist_ok=True)
-        RESULTS.write_text(json.dumps(asdict(record), indent=1))
-    if options.output or not (options.quick or options.only or options.peers):
-        text = make_report(read_record(), NOTES.read_text(), warm_up=WARM_UP_TILES)
+        results.write_text(json.dumps(asdict(record), indent=1))
+    if options.output or not is_part:
+        text = make_report(read_record(results), NOTES.read_text(), warm_up=WARM_UP_TILES)
         (options.output or REPORT).write_text(text)
     if not options.report and record.failures:
         sys.exit("failed: " + "; ".join(record.failures))
 
 
-def read_record() -> Record:
-    """Return what the last run measured."""
-    stored = json.loads(RESULTS.read_text())
+def read_record(results: Path) -> Record:
+    """Return what a run measured."""
+    stored = json.loads(results.read_text())
     found = [Measurement(**one) for one in stored.pop("measurements")]
     return Record(**stored, measurements=found)
 

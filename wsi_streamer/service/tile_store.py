@@ -1,4 +1,4 @@
-"""TileStore: finished images on the disk, shared by all workers."""
+"""TileStore: finished images, runs of tiles and what is known of slides, on the disk for all."""
 
 import hashlib
 import logging
@@ -101,7 +101,7 @@ class TileStore:
         self._is_closed = max_bytes <= 0
 
     def get(self, key: ImageKey) -> bytes | None:
-        """Return the image that was put under a key, None if it is not there or not whole."""
+        """Return what was put under a key, None if it is not there or not whole."""
         found = self.get_either(key, key)
         return found[1] if found else None
 

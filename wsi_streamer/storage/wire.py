@@ -17,7 +17,8 @@ class ConnectionEnded(ProtocolError):
 
 
 class Wire:
-    """Sends and receives; a single wait lasts `wait_s` at most, and all end with the deadline.
+    """Sends and receives; a single wait lasts `wait_s` at most, after `expect` a quarter more, and
+    all end with the deadline.
 
     What goes wrong is raised as urllib3 calls it: TimeoutError, and ProtocolError for a connection
     that breaks. After the deadline StorageUnreachable is raised.
