@@ -105,12 +105,12 @@ def opened(slide):
     return OpenedSlide("a.svs", slide, keys, reads_verify=True, clock=time.monotonic)
 
 
-def make_tiles(path=None, runs=None, max_ahead=200_000):
+def make_tiles(path=None, runs=None, max_ahead=200_000, max_memory=1_000_000):
     return StoredTiles(
         ReadingLocks(path),
         runs or FakeRuns(),
         max_ahead=max_ahead,
-        max_memory=1_000_000,
+        max_memory=max_memory,
         patience_s=5,
     )
 
@@ -257,6 +257,13 @@ def test_a_tile_wanted_again_after_its_run_is_read_alone(opened, slide):
     tiles.read(request)
     tiles.read(request)
     assert [len(read) for read in slide.reads] == [8, 1]
+
+
+def test_a_worker_without_memory_for_tiles_reads_none_of_them_twice(opened, slide):
+    tiles = make_tiles(max_memory=0)
+    assert get(tiles, Request(opened, TileAddress(0, 11, 5), NEAR)) == b"11/5"
+    assert get(tiles, Request(opened, TileAddress(0, 12, 5), NEAR)) == b"12/5"
+    assert [len(read) for read in slide.reads] == [8]
 
 
 def test_reading_ahead_can_be_switched_off(opened, slide):

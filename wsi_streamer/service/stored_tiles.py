@@ -191,12 +191,13 @@ class StoredTiles:
             except BaseException:
                 release()
                 raise
-        wanted = self._tiles.pop((request.opened.keys, request.address))
-        if wanted is None:
-            # It lies apart from its run, or is too large to be remembered.
-            wanted, alone = self._read_alone(request)
-            tiles = tiles | alone
-        return wanted, tiles
+        self._tiles.pop((request.opened.keys, request.address))
+        if request.address in tiles:
+            tile = tiles[request.address]
+            return StoredTile(tile, is_kept=self._store.takes(tiles)), tiles
+        # It lies apart from its run.
+        wanted, alone = self._read_alone(request)
+        return wanted, tiles | alone
 
     def _read_together(self, request: Request, run: RunName) -> Tiles:
         """Return the tiles of a run, all of them remembered."""

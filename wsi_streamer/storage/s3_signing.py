@@ -30,14 +30,12 @@ MAX_KEPT = 1024
 
 @dataclass(frozen=True, slots=True)
 class SignedGet:
-    """How to ask for an object: on these connections, by this name, with these headers.
+    """How to ask for an object: on these connections, by this head.
 
     `head` is all of it as it is sent, less the empty line.
     """
 
     pool: KeptPool
-    target: str
-    headers: dict[str, str]
     head: bytes
     signed_at: float
     credentials: ReadOnlyCredentials | None
@@ -120,7 +118,7 @@ class Signer:
         if not target.startswith("/"):
             headers.update(pool.proxy_headers)
         head = request_head(target, headers)
-        signed = SignedGet(pool, target, headers, head, now, credentials)
+        signed = SignedGet(pool, head, now, credentials)
         with self._lock:
             self._kept[bucket, key] = signed
             while len(self._kept) > MAX_KEPT:
